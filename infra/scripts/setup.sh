@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Installs what this repository needs and this machine lacks; says what and why; silent when
+# nothing is missing. For Debian and Ubuntu, as root or with sudo.
+#   setup.sh             a C compiler, curl, git, Rust
+#   setup.sh shellcheck  what checks the scripts
+#   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+. infra/scripts/prelude.sh
+PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+
+# The pinned installer of rustup and its SHA-256, from Rust's own distribution server.
+rustup_version=1.29.0
+rustup_server=https://static.rust-lang.org/rustup/archive
+declare -A rustup_sha256=(
+  [x86_64]=4acc9acc76d5079515b46346a485974457b5a79893cfb01112423c89aeb5aa10
+  [aarch64]=9732d6c5e2a098d3521fca8145d826ae0aaa067ef2385ead08e6feac88fa5792
+)
+
+cargo_deny_version=0.20.2
+
+install_packages() {
+  local missing=()
+  command -v cc >/dev/null || missing+=(build-essential)
+  command -v curl >/dev/null || missing+=(curl)
+  command -v git >/dev/null || missing+=(git)
+  command -v pkg-config >/dev/null || missing+=(pkg-config)
+  [ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
+  [ ${#missing[@]} -eq 0 ] && return
+  say "installing ${missing[*]}: a C compiler for SQLite and ring, curl for Rust, certificates for both"
+  apt_install "${missing[@]}"
+}
+
+install_rust() {
+  local channel
+  channel=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+  if command -v rustup >/dev/null; then
+    has_toolchain "$channel" && return
+  elif [ "$(rustc --version 2>/dev/null | cut -d' ' -f2)" = "$channel" ] &&
+    cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1; then
+    return
+  else
+    install_rustup
+  fi
+  say "installing Rust $channel with clippy and rustfmt, as rust-toolchain.toml asks"
+  rustup toolchain install "$channel" --no-self-update \
+    --profile minimal --component clippy --component rustfmt >&2
+}
+
+has_toolchain() {
+  local components
+  components=$(rustup component list --installed --toolchain "$1" 2>/dev/null) || return 1
+  grep -q '^clippy' <<<"$components" && grep -q '^rustfmt' <<<"$components"
+}
+
+install_rustup() {
+  local machine folder
+  machine=$(uname -m)
+  [ -n "${rustup_sha256[$machine]:-}" ] ||
+    die "no pinned rustup for $machine: install rustup yourself, then try again"
+  say "installing rustup $rustup_version into ${CARGO_HOME:-$HOME/.cargo}; no file of your shell is changed"
+  folder=$(mktemp -d)
+  # shellcheck disable=SC2064 # the folder of now, not of later
+  trap "rm -rf '$folder'" EXIT
+  curl --proto '=https' --tlsv1.2 --fail --silent --show-error --location --retry 3 \
+    --output "$folder/rustup-init" \
+    "$rustup_server/$rustup_version/$machine-unknown-linux-gnu/rustup-init"
+  sha256sum --check --quiet <<<"${rustup_sha256[$machine]}  $folder/rustup-init" ||
+    die "rustup-init is not the pinned one: refusing to run it"
+  chmod +x "$folder/rustup-init"
+  RUSTUP_INIT_SKIP_PATH_CHECK=yes "$folder/rustup-init" -y --quiet --no-modify-path \
+    --default-toolchain none </dev/null >/dev/null
+  say "to use cargo yourself: . ${CARGO_HOME:-$HOME/.cargo}/env"
+}
+
+install_shellcheck() {
+  command -v shellcheck >/dev/null && return
+  say "installing shellcheck: it reads the scripts for mistakes"
+  apt_install shellcheck
+}
+
+install_cargo_deny() {
+  local tools=${TOOLS:-$PWD/target/tools}
+  [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
+  say "compiling cargo-deny $cargo_deny_version into $tools, once (about three minutes on two cores)"
+  # A folder of its own, so that an interrupted build goes on and a finished one leaves nothing.
+  CARGO_TARGET_DIR="$tools/build" cargo install --locked --root "$tools" \
+    "cargo-deny@$cargo_deny_version" >&2
+  rm -rf "$tools/build"
+}
+
+case "${1:-}" in
+  "")
+    install_packages
+    install_rust
+    ;;
+  shellcheck) install_shellcheck ;;
+  cargo-deny) install_cargo_deny ;;
+  *) die "unknown tool: $1" ;;
+esac
