@@ -1,0 +1,384 @@
+//! The handle that a system holds.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use prost::Message as _;
+use tokio::sync::watch;
+
+use crate::core::Core;
+use crate::identity::Identity;
+use crate::log::{LogIo, LogStore, SqliteLog};
+use crate::machine::Machine;
+use crate::peer::auth::Authority;
+use crate::peer::client::Peers;
+use crate::peer::network::Network;
+use crate::peer::server;
+use crate::propose::ProposeError;
+use crate::raft::{Outcome, Raft};
+use crate::read::{Consistency, Read, ReadError};
+use crate::settings::NodeConfig;
+use crate::state::StateMachine;
+use crate::status::Status;
+use crate::subscribe::{self, Applied, SubscribeError};
+use crate::wire::proposal::Kind;
+use crate::{formation, greet, members, read, status, wire};
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A value of the settings cannot be.
+    #[error("the setting consensus.{key} {reason}")]
+    Setting {
+        /// The key.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The data directory cannot be used.
+    #[error("the data directory: {0}")]
+    Data(#[from] std::io::Error),
+    /// The core refused what it found.
+    #[error("the core did not start: {0}")]
+    Core(String),
+}
+
+/// A client's session for request ids; see [`Cluster::open_session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Session(pub u64);
+
+/// Names a proposal within a session, so that a retry has one effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RequestId {
+    /// The session.
+    pub session: Session,
+    /// The client's number for it: grows with each new request, stays with a retry.
+    pub number: u64,
+    /// All requests below this number have been answered: their replies are forgotten.
+    pub settled_below: u64,
+}
+
+/// What a proposal gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed<R> {
+    /// The entry's index; this node has applied it, unless it was too far behind to do so in time.
+    pub index: u64,
+    /// The machine's reply.
+    pub reply: R,
+}
+
+/// A replicated state machine, as one of its nodes sees it; cheap to clone.
+pub struct Cluster<M> {
+    core: Arc<Core>,
+    machine: PhantomData<fn() -> M>,
+}
+
+impl<M> Clone for Cluster<M> {
+    fn clone(&self) -> Self {
+        Self {
+            core: Arc::clone(&self.core),
+            machine: PhantomData,
+        }
+    }
+}
+
+impl<M: Machine> Cluster<M> {
+    /// Starts a node. The router holds the peer routes: serve it at the address that the node gives
+    /// to others, or it can neither form a cluster nor join one.
+    ///
+    /// Returns when disk and core are in order. Forming, joining and catching up go on behind it;
+    /// [`Cluster::unready`] tells when they are done.
+    pub async fn start(config: NodeConfig, machine: M) -> Result<(Self, axum::Router), StartError> {
+        let (identity, log) = open_log::<M>(&config)?;
+        Self::start_on(config, machine, identity, Box::new(log)).await
+    }
+
+    /// Starts a node whose log lies on `wrap(log)`: how tests put a faulty disk under it.
+    #[cfg(feature = "testing")]
+    pub async fn start_with_log(
+        config: NodeConfig,
+        machine: M,
+        wrap: impl FnOnce(Box<dyn LogIo>) -> Box<dyn LogIo>,
+    ) -> Result<(Self, axum::Router), StartError> {
+        let (identity, log) = open_log::<M>(&config)?;
+        Self::start_on(config, machine, identity, wrap(Box::new(log))).await
+    }
+
+    async fn start_on(
+        config: NodeConfig,
+        machine: M,
+        identity: Identity,
+        log: Box<dyn LogIo>,
+    ) -> Result<(Self, axum::Router), StartError> {
+        if let Some((key, reason)) = config.settings.problems().into_iter().next() {
+            return Err(StartError::Setting { key, reason });
+        }
+        let settings = config.settings.clone();
+        let log = LogStore::open(log, settings.log_memory_bytes_max)?;
+        let state = StateMachine::open(&config.data_dir.join("state"), machine)?;
+        let next = state
+            .position()
+            .applied
+            .map_or(0, |applied| applied.index + 1);
+        if next < log.first_index() {
+            return Err(StartError::Data(std::io::Error::other(format!(
+                "{} ends before entry {next} and the log begins at {}: put back what was here, or wipe \
+                 the data directory and let the node join again",
+                config.data_dir.join("state").display(),
+                log.first_index()
+            ))));
+        }
+        let authority = Arc::new(Authority::new(&config.secret, M::SYSTEM, &config.network));
+        let peers = Arc::new(Peers::new(
+            Arc::clone(&authority),
+            identity.id,
+            settings.source_address,
+            config.tls.clone(),
+        ));
+        if let Some(cluster) = &identity.cluster {
+            peers.set_cluster(cluster);
+        }
+        let network = Network {
+            peers: Arc::clone(&peers),
+            state: state.clone(),
+        };
+        let raft_config = crate::raft::config(M::SYSTEM, &settings).map_err(StartError::Core)?;
+        let raft = Raft::new(
+            identity.id,
+            raft_config,
+            network,
+            log.clone(),
+            state.clone(),
+        )
+        .await
+        .map_err(|error| StartError::Core(error.to_string()))?;
+        let version_supported = u32::try_from(M::MIGRATIONS.len())
+            .map_err(|_| StartError::Core("the machine has too many migrations".into()))?;
+        let core = Arc::new(Core::new(
+            config,
+            M::SYSTEM,
+            version_supported,
+            |bytes| M::Command::decode(bytes).is_ok(),
+            identity,
+            raft,
+            log,
+            state,
+            peers,
+            authority,
+        ));
+        read::start(&core);
+        tokio::spawn(Arc::clone(&core).watch_raft());
+        tokio::spawn(read::run_refresh(Arc::clone(&core)));
+        tokio::spawn(formation::run(Arc::clone(&core)));
+        tokio::spawn(greet::run(Arc::clone(&core)));
+        tokio::spawn(members::run(Arc::clone(&core)));
+        tokio::spawn(status::run_upkeep(Arc::clone(&core)));
+        let router = server::router(&core);
+        let cluster = Self {
+            core,
+            machine: PhantomData,
+        };
+        Ok((cluster, router))
+    }
+
+    /// Proposes a command; returns once a majority has it on disk and this node has applied it.
+    ///
+    /// When the outcome cannot be known ([`ProposeError::Unknown`]) it is not tried again: see
+    /// [`Cluster::propose_idempotent`] and [`Cluster::propose_once`].
+    pub async fn propose(&self, command: &M::Command) -> Result<Proposed<M::Reply>, ProposeError> {
+        self.submit(command, None, false).await
+    }
+
+    /// Proposes a command whose effect is the same however often it is applied, and tries again
+    /// until an outcome is known or the time is over.
+    pub async fn propose_idempotent(
+        &self,
+        command: &M::Command,
+    ) -> Result<Proposed<M::Reply>, ProposeError> {
+        self.submit(command, None, true).await
+    }
+
+    /// Proposes a command under a request id: however often and wherever it is tried, it has one
+    /// effect, and every try gets the same reply.
+    pub async fn propose_once(
+        &self,
+        request: RequestId,
+        command: &M::Command,
+    ) -> Result<Proposed<M::Reply>, ProposeError> {
+        let request = wire::RequestId {
+            session: request.session.0,
+            number: request.number,
+            settled_below: request.settled_below,
+        };
+        self.submit(command, Some(request), true).await
+    }
+
+    async fn submit(
+        &self,
+        command: &M::Command,
+        request: Option<wire::RequestId>,
+        retry: bool,
+    ) -> Result<Proposed<M::Reply>, ProposeError> {
+        let proposal = wire::Proposal {
+            kind: Some(Kind::Command(Bytes::from(command.encode_to_vec()))),
+            request,
+            traceparent: kit::telemetry::current_traceparent().unwrap_or_default(),
+        };
+        let (index, outcome) = self.core.propose(proposal, retry).await?;
+        let Outcome::Reply(bytes) = outcome else {
+            return Err(ProposeError::Malformed(
+                "it is no reply to a command".into(),
+            ));
+        };
+        let reply =
+            M::Reply::decode(bytes).map_err(|error| ProposeError::Malformed(error.to_string()))?;
+        Ok(Proposed { index, reply })
+    }
+
+    /// Opens a session for request ids. It lives until 4,096 others have been used more recently.
+    pub async fn open_session(&self) -> Result<Session, ProposeError> {
+        let proposal = wire::Proposal {
+            kind: Some(Kind::OpenSession(true)),
+            ..wire::Proposal::default()
+        };
+        // A session that nobody hears of costs a row and is forgotten in time.
+        match self.core.propose(proposal, true).await? {
+            (_, Outcome::Session(id)) => Ok(Session(id)),
+            _ => Err(ProposeError::Malformed("no session was opened".into())),
+        }
+    }
+
+    /// Reads the state in one transaction.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        consistency: Consistency,
+        query: impl FnOnce(&rusqlite::Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<Read<T>, ReadError> {
+        let (index, age) = self.core.settle(consistency).await?;
+        let value = self.core.state.read(query).await?;
+        Ok(Read { value, index, age })
+    }
+
+    /// The commands that this node applies, in order, from the entry `from` on.
+    pub fn subscribe(
+        &self,
+        from: u64,
+    ) -> impl Stream<Item = Result<Applied<M::Command>, SubscribeError>> + Send + use<M> {
+        subscribe::subscribe(Arc::clone(&self.core), from)
+    }
+
+    /// Where this node and its cluster stand.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.core.status()
+    }
+
+    /// Why this node should not be sent work, if it should not.
+    #[must_use]
+    pub fn unready(&self) -> Option<String> {
+        self.core.unready()
+    }
+
+    /// This node's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.core.config.name
+    }
+
+    /// The cluster's id; empty while this node has none.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.core.peers.cluster()
+    }
+
+    /// Whether this node leads, as far as it knows.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        self.core.leads()
+    }
+
+    /// Follows what stops this node: `Some` once it has, with the reason.
+    #[must_use]
+    pub fn halted(&self) -> watch::Receiver<Option<String>> {
+        self.core.watch_halted()
+    }
+
+    /// Follows the index of the last entry that this node has applied.
+    #[must_use]
+    pub fn applied(&self) -> watch::Receiver<u64> {
+        self.core.state.watch_applied()
+    }
+
+    /// Waits until this node can be sent work.
+    pub async fn ready(&self, limit: Duration) -> bool {
+        let ready = async {
+            while self.unready().is_some() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(limit, ready).await.is_ok()
+    }
+
+    /// Moves what is in the state's write-ahead log into its database, synced.
+    pub async fn checkpoint(&self) -> std::io::Result<()> {
+        self.core.state.checkpoint().await
+    }
+
+    /// Copies the state into `path`, as of one moment; gives the index it has applied.
+    pub async fn copy_state(&self, path: &std::path::Path) -> std::io::Result<u64> {
+        let copy = self.core.state.materialise().await?;
+        tokio::fs::copy(&copy.file.path, path).await?;
+        Ok(copy.last.index)
+    }
+
+    /// Hands leadership over if this node has it, and stops. What was acknowledged stays.
+    pub async fn shutdown(&self) {
+        self.core.finish_proposals().await;
+        if self.leads()
+            && self
+                .core
+                .metrics()
+                .membership_config
+                .membership()
+                .voter_ids()
+                .count()
+                > 1
+        {
+            match self.core.transfer("").await {
+                Ok(message) => tracing::info!(message, "handed leadership over"),
+                Err(status) => {
+                    tracing::warn!(reason = status.message(), "leadership was not handed over");
+                }
+            }
+        }
+        if let Err(error) = self.core.raft.shutdown().await {
+            tracing::warn!(%error, "the core did not stop cleanly");
+        }
+        self.core.stopped.cancel();
+        if self.core.state.position().applied.is_some()
+            && let Err(error) = self.core.state.empty_wal().await
+        {
+            tracing::warn!(%error, "the state was not checkpointed; the next start replays the log");
+        }
+    }
+}
+
+/// Reads or makes who this node is, and opens its log.
+fn open_log<M: Machine>(config: &NodeConfig) -> Result<(Identity, SqliteLog), StartError> {
+    let identity = Identity::load_or_create(&config.data_dir, M::SYSTEM)?;
+    let path = config.data_dir.join("log.db");
+    if identity.cluster.is_some() && !path.exists() {
+        // With the log its vote is gone: it could vote twice in one term.
+        return Err(StartError::Data(std::io::Error::other(format!(
+            "{} is missing beside the identity of a member: restore it, or wipe the data directory \
+             and let the node join again",
+            path.display()
+        ))));
+    }
+    let owner = format!("{} {:016x}", M::SYSTEM, identity.id);
+    let log = SqliteLog::open(&path, &owner)?;
+    Ok((identity, log))
+}

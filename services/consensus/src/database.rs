@@ -1,0 +1,73 @@
+//! The one place that opens SQLite databases, so that every connection has the same pragmas.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
+
+/// How long a connection waits for another one.
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a connection is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The log's writer: each commit is synced.
+    Log,
+    /// The state's writer: commits are not synced, checkpoints are (`synchronous=NORMAL`).
+    State,
+    /// Moves the write-ahead log into the database, with a sync before and after.
+    Checkpoint,
+    /// Reads a consistent state and can change nothing.
+    Reader,
+}
+
+/// Opens the database at `path` for `role`.
+pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
+    let flags = match role {
+        Role::Reader => OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+        _ => {
+            OpenFlags::SQLITE_OPEN_READ_WRITE
+                | OpenFlags::SQLITE_OPEN_CREATE
+                | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        }
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where databases are opened"
+    )]
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(256);
+    // Closing costs nothing: what is to be durable is made so by its own call, never by the way.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    match role {
+        Role::Reader => {
+            connection.pragma_update(None, "query_only", true)?;
+        }
+        Role::Log => {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(None, "synchronous", "FULL")?;
+            // 16 MiB between checkpoints: they run on the writer's thread.
+            connection.pragma_update(None, "wal_autocheckpoint", 4096)?;
+        }
+        Role::State | Role::Checkpoint => {
+            connection.pragma_update(None, "journal_mode", "WAL")?;
+            connection.pragma_update(
+                None,
+                "synchronous",
+                if role == Role::State {
+                    "NORMAL"
+                } else {
+                    "FULL"
+                },
+            )?;
+            // Checkpoints are made by their own connection.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        }
+    }
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    Ok(connection)
+}

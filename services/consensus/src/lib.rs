@@ -1,0 +1,46 @@
+#![doc = include_str!("../README.md")]
+
+mod cli;
+mod cluster;
+mod codec;
+mod core;
+mod database;
+mod formation;
+mod greet;
+mod identity;
+mod log;
+mod machine;
+mod members;
+mod peer;
+mod propose;
+mod raft;
+mod read;
+mod settings;
+mod state;
+mod status;
+mod subscribe;
+mod wire;
+
+pub use self::cli::{ClusterCommand, run as run_command};
+pub use self::cluster::{Cluster, Proposed, RequestId, Session, StartError};
+pub use self::machine::{ApplyError, EntryInfo, Machine};
+pub use self::propose::ProposeError;
+pub use self::read::{Consistency, Read, ReadError};
+pub use self::settings::{NodeConfig, Settings};
+pub use self::state::{digest, state_path};
+pub use self::status::{MemberStatus, Role, Status};
+pub use self::subscribe::{Applied, SubscribeError};
+
+/// The seam to a disk, a faulty one, and what peers say to each other.
+#[cfg(feature = "testing")]
+pub mod testing {
+    pub use crate::cli::output as command_output;
+    pub use crate::log::faulty::{FaultyLog, Power};
+    pub use crate::log::{Loaded, LogIo, LogRead, Record, SqliteLog};
+
+    /// The messages of `proto/consensus.proto`.
+    pub mod wire {
+        #![allow(missing_docs)]
+        pub use crate::wire::*;
+    }
+}

@@ -1,0 +1,217 @@
+//! Checkpoints and snapshots.
+//!
+//! What openraft calls a snapshot is here no file: the state itself is on disk, and a synced
+//! checkpoint of it is all that is needed before the log may be purged. A file is made only when a
+//! follower needs one, as a copy of what is then the state.
+
+use std::io::{Error, ErrorKind, Result};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+use rusqlite::Connection;
+use rusqlite::backup::Backup;
+
+use super::files::with_suffix;
+use super::{Shared, meta};
+use crate::database::{self, Role};
+use crate::raft::{LogId, StoredMembership, Types};
+
+/// How often a checkpoint is tried, and how long it waits in between for readers to end.
+const CHECKPOINT_TRIES: u32 = 100;
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(20);
+
+/// A snapshot on its way through openraft.
+#[derive(Debug)]
+pub(crate) enum SnapshotData {
+    /// The state as it will be when it is sent.
+    Live,
+    /// A complete state, received and inspected.
+    File(Incoming),
+}
+
+/// A file beside the state that is not the state yet. It is deleted with this; adopting it as the
+/// state renames it before.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub path: PathBuf,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        for suffix in ["", "-journal", "-wal", "-shm"] {
+            drop(std::fs::remove_file(with_suffix(&self.path, suffix)));
+        }
+    }
+}
+
+/// A copy of the state; the file is deleted with it.
+#[derive(Debug)]
+pub(crate) struct Materialised {
+    pub file: Incoming,
+    pub last: LogId,
+    pub membership: StoredMembership,
+}
+
+/// The durable state, as a snapshot.
+pub(super) fn live(shared: &Shared) -> Option<SnapshotOf<Types, SnapshotData>> {
+    let durable = shared
+        .durable
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    durable
+        .clone()
+        .map(|(last, membership)| snapshot_of(Some(last), membership))
+}
+
+fn snapshot_of(
+    last: Option<LogId>,
+    membership: StoredMembership,
+) -> SnapshotOf<Types, SnapshotData> {
+    SnapshotOf::<Types, SnapshotData> {
+        meta: SnapshotMetaOf::<Types> {
+            last_log_id: last,
+            last_membership: membership,
+        },
+        snapshot: SnapshotData::Live,
+    }
+}
+
+/// What openraft calls building a snapshot. A state that could not be checkpointed now will be the
+/// next time: openraft would stop the node for it, so it is told of what is durable already.
+pub(super) async fn build(shared: Arc<Shared>) -> Result<SnapshotOf<Types, SnapshotData>> {
+    match checkpoint(Arc::clone(&shared)).await {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            tracing::warn!(%error, "the log is shortened later");
+        }
+        checkpointed => checkpointed?,
+    }
+    let nothing = || snapshot_of(None, StoredMembership::default());
+    Ok(live(&shared).unwrap_or_else(nothing))
+}
+
+/// Moves the write-ahead log into the database, with syncs: what is applied is durable from then on.
+///
+/// # Errors
+/// [`ErrorKind::WouldBlock`] when a reader was in the way for too long: it can be tried again.
+pub(super) async fn checkpoint(shared: Arc<Shared>) -> Result<()> {
+    let _one_at_a_time = shared.checkpoint.lock().await;
+    let state = Arc::clone(&shared);
+    let checkpointed = tokio::task::spawn_blocking(move || checkpoint_now(&state));
+    let Some((last, membership)) = checkpointed.await.map_err(Error::other)?? else {
+        return Ok(());
+    };
+    let mut durable = shared
+        .durable
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if durable
+        .as_ref()
+        .is_none_or(|(known, _)| known.index < last.index)
+    {
+        *durable = Some((last, membership));
+    }
+    Ok(())
+}
+
+/// Empties the write-ahead log after a checkpoint, if nobody uses it right now: a copy of the files
+/// is then one of the database alone, where damage stays in the place where it happened.
+pub(super) async fn empty_wal(shared: Arc<Shared>) -> Result<()> {
+    /// How long writers may be held up.
+    const BUSY: Duration = Duration::from_millis(20);
+    checkpoint(Arc::clone(&shared)).await?;
+    tokio::task::spawn_blocking(move || {
+        let connection = database::open(&shared.files.current(), Role::Checkpoint)?;
+        connection.busy_timeout(BUSY)?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    })
+    .await
+    .map_err(Error::other)?
+    .map_err(Error::other)
+}
+
+/// Gives what is durable, if anything has been applied.
+fn checkpoint_now(shared: &Shared) -> Result<Option<(LogId, StoredMembership)>> {
+    let begun = Instant::now();
+    let connection =
+        database::open(&shared.files.current(), Role::Checkpoint).map_err(Error::other)?;
+    let position = meta::position(&connection)?;
+    let Some(last) = position.applied else {
+        return Ok(None);
+    };
+    // Passive checkpoints wait for nobody and hold nobody up, but move no more than what every
+    // reader of the moment has seen. Readers come and go: before long none is left that began before
+    // the position was read. (A full checkpoint would wait for them and let nobody write meanwhile.)
+    let mut target = None;
+    for _ in 0..CHECKPOINT_TRIES {
+        let (busy, frames, moved) = connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, i64>(2)?,
+                ))
+            })
+            .map_err(Error::other)?;
+        if busy == 0 {
+            let target = *target.get_or_insert(frames);
+            // Fewer frames than there were: all had been moved, and the log began again.
+            if moved >= target || frames < target {
+                metrics::histogram!("consensus_checkpoint_seconds")
+                    .record(begun.elapsed().as_secs_f64());
+                return Ok(Some((last, position.membership)));
+            }
+        }
+        #[expect(clippy::disallowed_methods, reason = "on a thread that may block")]
+        std::thread::sleep(CHECKPOINT_PAUSE);
+    }
+    Err(Error::new(
+        ErrorKind::WouldBlock,
+        "the state could not be checkpointed: a reader holds it",
+    ))
+}
+
+/// Copies the state into a file of its own, in one step: a copy in steps starts again whenever the
+/// writer commits, and beside a busy writer never ends.
+pub(super) async fn materialise(shared: Arc<Shared>) -> Result<Materialised> {
+    tokio::task::spawn_blocking(move || {
+        let begun = Instant::now();
+        let source = shared.readers.load().take().map_err(Error::other)?;
+        let file = Incoming {
+            path: shared.files.incoming(),
+        };
+        let (last, membership) = copy(&source, &file.path)?;
+        let bytes = std::fs::metadata(&file.path)?.len();
+        metrics::histogram!("consensus_snapshot_seconds").record(begun.elapsed().as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a size for a graph")]
+        metrics::gauge!("consensus_snapshot_bytes").set(bytes as f64);
+        Ok(Materialised {
+            file,
+            last,
+            membership,
+        })
+    })
+    .await
+    .map_err(Error::other)?
+}
+
+fn copy(source: &Connection, path: &std::path::Path) -> Result<(LogId, StoredMembership)> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a plain file without a write-ahead log"
+    )]
+    let mut target = Connection::open(path).map_err(Error::other)?;
+    // Nobody needs the copy after a crash.
+    target
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(Error::other)?;
+    Backup::new(source, &mut target)
+        .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
+        .map_err(Error::other)?;
+    let position = meta::position(&target)?;
+    let last = position
+        .applied
+        .ok_or_else(|| Error::other("nothing has been applied yet"))?;
+    Ok((last, position.membership))
+}

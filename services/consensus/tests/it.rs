@@ -1,0 +1,46 @@
+//! Clusters of real nodes in one process, each on a runtime of its own that can be torn down like
+//! a process.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "it/caller.rs"]
+mod caller;
+#[path = "it/commands.rs"]
+mod commands;
+#[path = "it/formation.rs"]
+mod formation;
+#[path = "it/harness.rs"]
+mod harness;
+#[path = "it/hostile.rs"]
+mod hostile;
+#[path = "it/membership.rs"]
+mod membership;
+#[path = "it/node.rs"]
+mod node;
+#[path = "it/power.rs"]
+mod power;
+#[path = "it/reads.rs"]
+mod reads;
+#[path = "it/register.rs"]
+mod register;
+#[path = "it/replication.rs"]
+mod replication;
+#[path = "it/rolling.rs"]
+mod rolling;
+#[path = "it/sessions.rs"]
+mod sessions;
+#[path = "it/snapshots.rs"]
+mod snapshots;
+#[path = "it/storage.rs"]
+mod storage;
+#[path = "it/strangers.rs"]
+mod strangers;
+#[path = "it/subscription.rs"]
+mod subscription;
+#[path = "it/transfers.rs"]
+mod transfers;
+#[path = "it/versions.rs"]
+mod versions;
+#[path = "it/wiped.rs"]
+mod wiped;
+#[path = "it/wires.rs"]
+mod wires;

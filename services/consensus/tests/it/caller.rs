@@ -1,0 +1,184 @@
+//! Calls peer routes as anyone could who can reach the port: the MAC is made here a second time, so
+//! that its layout is held by a test.
+
+use consensus::testing::wire;
+use futures_util::StreamExt as _;
+use kit::settings::Secret;
+use kit::tokens::mac;
+use prost::Message;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataMap;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+use crate::harness::{NETWORK, Node, SECRET};
+use crate::register::TestMachine;
+
+/// What a caller knows, and says of itself.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub secret: String,
+    pub network: String,
+    pub system: String,
+    pub cluster: String,
+    pub from: u64,
+    pub to: u64,
+    pub signs: bool,
+    pub challenge: String,
+    pub boot: String,
+    pub count: u64,
+}
+
+/// A call's headers, to be sent again.
+pub type Headers = Vec<(&'static str, String)>;
+
+impl Caller {
+    /// One that is in order: the member `from` of the cluster of `node`.
+    pub fn member<M: TestMachine>(from: u64, node: &Node<M>) -> Self {
+        Self {
+            secret: SECRET.into(),
+            network: NETWORK.into(),
+            system: M::SYSTEM.into(),
+            cluster: node.cluster().id(),
+            from,
+            to: id_of(node),
+            signs: true,
+            challenge: String::new(),
+            boot: format!("{:032x}", rand::random::<u128>()),
+            count: 0,
+        }
+    }
+
+    /// Another caller of whom the same is true.
+    pub fn another(&self) -> Self {
+        Self {
+            boot: format!("{:032x}", rand::random::<u128>()),
+            ..self.clone()
+        }
+    }
+
+    pub fn headers(&mut self, path: &str) -> Headers {
+        self.count += 1;
+        let call = format!("{}.{}.{:016x}", self.challenge, self.boot, self.count);
+        let message = format!(
+            "{}\0{}\0{path}\0{:016x}\0{:016x}\0{}\0{call}",
+            self.system, self.network, self.from, self.to, self.cluster
+        );
+        let key = mac::derive(&Secret::new(&self.secret), "trivet peer calls v1");
+        let mut headers = vec![
+            ("trivet-from", format!("{:016x}", self.from)),
+            ("trivet-to", format!("{:016x}", self.to)),
+            ("trivet-cluster", self.cluster.clone()),
+            ("trivet-call", call),
+        ];
+        if self.signs {
+            headers.push(("trivet-mac", hex::encode(key.sign(&[message.as_bytes()]))));
+        }
+        headers
+    }
+
+    /// Calls `method` with `messages`; gives all answers.
+    pub fn stream<M: TestMachine, Req, Res>(
+        &mut self,
+        node: &Node<M>,
+        method: &str,
+        messages: Vec<Req>,
+    ) -> Result<Vec<Res>, Status>
+    where
+        Req: Message + Clone + Default + 'static,
+        Res: Message + Default + 'static,
+    {
+        let path = format!("/trivet.consensus.v1.Peer/{method}");
+        // Whoever does not know the challenge is told it, if the rest is in order.
+        let headers = self.headers(&path);
+        match send(node, &path, &headers, messages.clone()) {
+            Err(status) if status.metadata().contains_key("trivet-challenge") => {
+                self.challenge = status
+                    .metadata()
+                    .get("trivet-challenge")
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .into();
+                let headers = self.headers(&path);
+                send(node, &path, &headers, messages)
+            }
+            answered => answered,
+        }
+    }
+
+    pub fn call<M: TestMachine, Req, Res>(
+        &mut self,
+        node: &Node<M>,
+        method: &str,
+        message: Req,
+    ) -> Result<Res, Status>
+    where
+        Req: Message + Clone + Default + 'static,
+        Res: Message + Default + 'static,
+    {
+        let answers = self.stream(node, method, vec![message])?;
+        answers
+            .into_iter()
+            .next()
+            .ok_or_else(|| Status::unknown("no answer"))
+    }
+
+    /// The code of a refusal.
+    pub fn refused<M: TestMachine, Req>(
+        &mut self,
+        node: &Node<M>,
+        method: &str,
+        messages: Vec<Req>,
+    ) -> Code
+    where
+        Req: Message + Clone + Default + 'static,
+    {
+        // Whatever an answer would be, it is no refusal.
+        match self.stream::<M, Req, wire::StatusRequest>(node, method, messages) {
+            Ok(_) => Code::Ok,
+            Err(status) => status.code(),
+        }
+    }
+}
+
+/// Sends `messages` under `headers`, whatever they say.
+pub fn send<M: TestMachine, Req, Res>(
+    node: &Node<M>,
+    path: &str,
+    headers: &Headers,
+    messages: Vec<Req>,
+) -> Result<Vec<Res>, Status>
+where
+    Req: Message + Default + 'static,
+    Res: Message + Default + 'static,
+{
+    let mut request = Request::new(futures_util::stream::iter(messages));
+    let metadata = headers.iter().map(|(name, value)| {
+        let name = http::HeaderName::from_static(name);
+        (name, http::HeaderValue::from_str(value).unwrap())
+    });
+    *request.metadata_mut() = MetadataMap::from_headers(metadata.collect());
+    let path: PathAndQuery = path.parse().unwrap();
+    let address = format!("http://{}", node.config.address);
+    node.block_on(async move {
+        let channel: Channel = Endpoint::from_shared(address)
+            .unwrap()
+            .connect()
+            .await
+            .unwrap();
+        let mut grpc = tonic::client::Grpc::new(channel);
+        grpc.ready().await.unwrap();
+        let codec = tonic_prost::ProstCodec::<Req, Res>::default();
+        let mut responses = grpc.streaming(request, path, codec).await?.into_inner();
+        let mut answers = Vec::new();
+        while let Some(answer) = responses.next().await {
+            answers.push(answer?);
+        }
+        Ok(answers)
+    })
+}
+
+pub fn id_of<M: TestMachine>(node: &Node<M>) -> u64 {
+    u64::from_str_radix(&node.cluster().status().id, 16).unwrap()
+}

@@ -1,0 +1,230 @@
+//! Shortening the log, and sending the state to who misses what was cut off.
+
+use consensus::{ClusterCommand, Settings, run_command};
+
+use crate::harness::{Field, Node, eventually, quick};
+use crate::register::{Register, add, heavy, set};
+
+fn shorten(node: &Node<Register>) {
+    let snapshot = run_command(
+        &node.config,
+        "register",
+        &node.config.address,
+        ClusterCommand::Snapshot,
+    );
+    node.block_on(snapshot).unwrap();
+}
+
+/// A field in which one node, whose place is given, is down and misses more than the others' logs
+/// still hold.
+fn left_behind() -> (Field, usize) {
+    let mut field = Field::formed_with(
+        3,
+        &Settings {
+            log_keep_entries: 5,
+            ..quick()
+        },
+    );
+    field.nodes[0].propose(&set("before", 1)).unwrap();
+    let away = field.follower();
+    field.nodes[away].crash();
+    let leader = field.leader();
+    for n in 0..60 {
+        field.nodes[leader]
+            .propose(&heavy(&format!("missed {n}"), n, 40_000))
+            .unwrap();
+    }
+    for place in (0..3).filter(|place| *place != away) {
+        shorten(&field.nodes[place]);
+        field.nodes[place].wait_for("the log is short", |cluster| {
+            cluster.status().first_index > 40
+        });
+    }
+    (field, away)
+}
+
+fn state_names(node: &Node<Register>) -> Vec<String> {
+    let files = node.state_files();
+    let name = |path: &std::path::PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    files
+        .iter()
+        .map(name)
+        .filter(|name| !name.ends_with("-wal") && !name.ends_with("-shm"))
+        .collect()
+}
+
+#[test]
+fn a_follower_that_misses_what_is_gone_from_the_log_is_sent_the_state() {
+    let (mut field, away) = left_behind();
+    assert_eq!(
+        state_names(&field.nodes[away]),
+        ["current", "state-000001.db"]
+    );
+    field.nodes[away].start();
+    field.nodes[away].wait_ready();
+    assert_eq!(field.nodes[away].read("missed 59"), Some(59));
+    field.assert_equal();
+    // It is another file, and the one that it replaced and the ones on the way are gone.
+    assert_eq!(
+        state_names(&field.nodes[away]),
+        ["current", "state-000002.db"]
+    );
+    eventually("the copy that was sent is gone", || {
+        let mut files = field.nodes.iter().flat_map(state_names);
+        files.all(|name| !name.starts_with("incoming"))
+    });
+
+    // A crash right after it finds it in force.
+    field.nodes[away].crash();
+    assert_eq!(
+        state_names(&field.nodes[away]),
+        ["current", "state-000002.db"]
+    );
+    field.nodes[away].start();
+    field.nodes[away].wait_ready();
+    field.nodes[away].propose(&add("before", 1)).unwrap();
+    field.assert_equal();
+}
+
+#[test]
+fn a_follower_that_crashes_while_it_is_sent_the_state_is_sent_it_again() {
+    let (mut field, away) = left_behind();
+    // Whenever the crash comes: before, in the middle of, or after the installation.
+    for _ in 0..4 {
+        field.nodes[away].start();
+        eventually("something arrives", || {
+            let files = state_names(&field.nodes[away]);
+            files
+                .iter()
+                .any(|name| name.starts_with("incoming") || name == "state-000002.db")
+                || field.nodes[away].cluster().status().applied_index > 40
+        });
+        field.nodes[away].crash();
+    }
+    field.start_all();
+    assert_eq!(field.nodes[away].read("missed 59"), Some(59));
+    field.assert_equal();
+    assert!(
+        state_names(&field.nodes[away])
+            .iter()
+            .all(|name| !name.starts_with("incoming"))
+    );
+}
+
+#[test]
+fn the_log_shrinks_by_bytes_and_by_time_and_never_past_what_is_durable() {
+    let by_bytes = Settings {
+        snapshot_bytes: 100_000,
+        snapshot_interval_s: 3600,
+        log_keep_entries: 2,
+        ..quick()
+    };
+    let by_time = Settings {
+        snapshot_bytes: 1 << 30,
+        snapshot_interval_s: 1,
+        ..by_bytes
+    };
+    for settings in [by_bytes, by_time] {
+        let field = Field::formed_with(1, &settings);
+        let node = &field.nodes[0];
+        let mut written = 0;
+        let mut shrunk = Vec::new();
+        eventually("the log is shortened twice", || {
+            node.propose(&heavy("a", written, 10_000)).unwrap();
+            written += 1;
+            // First the log's start, then what is durable: it only grows.
+            let first = node.cluster().status().first_index;
+            let durable = node.cluster().status().durable_index;
+            assert!(
+                first <= durable + 1,
+                "the log begins at {first}, durable is {durable}"
+            );
+            if first > 0 && shrunk.last() != Some(&first) {
+                shrunk.push(first);
+            }
+            shrunk.len() >= 2
+        });
+        let kept = node.cluster().status();
+        assert!(kept.last_index >= kept.first_index);
+    }
+}
+
+#[test]
+fn a_follower_that_was_away_is_sent_more_than_one_message_can_hold() {
+    let mut field = Field::formed(3);
+    let away = field.follower();
+    field.nodes[away].crash();
+    let leader = field.leader();
+    // Above the 80 MiB of a message, below the 5,000 entries from which the state is sent instead.
+    for n in 0..14 {
+        field.nodes[leader]
+            .propose(&heavy("big", n, 7 << 20))
+            .unwrap();
+    }
+    field.nodes[away].start();
+    field.nodes[away].wait_ready();
+    assert_eq!(field.nodes[away].read("big"), Some(13));
+    assert_eq!(
+        state_names(&field.nodes[away]),
+        ["current", "state-000001.db"],
+        "by its log"
+    );
+    field.assert_equal();
+}
+
+#[test]
+fn neither_a_long_read_nor_an_empty_state_makes_a_snapshot_fatal() {
+    let mut field = Field::formed_with(
+        1,
+        &Settings {
+            snapshot_interval_s: 3600,
+            log_keep_entries: 2,
+            ..quick()
+        },
+    );
+    let node = &field.nodes[0];
+    // A reader that holds an old state for as long as it likes.
+    let (hold, held) = std::sync::mpsc::sync_channel::<()>(1);
+    let (seen, sees) = std::sync::mpsc::sync_channel::<()>(1);
+    let seat = node.seat();
+    let reader = std::thread::spawn(move || {
+        seat.ask(|cluster| async move {
+            let read = cluster.read(consensus::Consistency::default(), move |state| {
+                let value = crate::register::value(state, "a");
+                seen.send(()).unwrap();
+                held.recv().unwrap_err();
+                value
+            });
+            read.await.unwrap().value
+        })
+    });
+    sees.recv().unwrap();
+    node.propose(&set("a", 1)).unwrap();
+    shorten(node);
+    node.propose(&add("a", 1)).unwrap();
+    assert_eq!(node.cluster().status().halted, None);
+    drop(hold);
+    assert_eq!(
+        reader.join().unwrap(),
+        Some(None),
+        "it has read what was there when it began"
+    );
+    for _ in 0..20 {
+        node.propose(&add("a", 1)).unwrap();
+    }
+    eventually("the log is shortened", || {
+        shorten(node);
+        node.cluster().status().first_index > 10
+    });
+
+    let waiting = field.add_node(quick());
+    waiting.config.peers = None;
+    waiting.start();
+    shorten(waiting);
+    shorten(waiting);
+    assert_eq!(waiting.cluster().status().halted, None);
+    assert_eq!(
+        waiting.cluster().unready().unwrap(),
+        "this node belongs to no cluster yet"
+    );
+}
