@@ -1,0 +1,267 @@
+//! `POST /capture`: from a document to entries of the ledger.
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kit::problem::{Json, Path, Problem};
+use kit::tokens::Bearer;
+use serde_json::{Value, json};
+
+use super::error::Conflict;
+use super::{Api, ApiError, Shared};
+use crate::documents;
+use crate::epcis::{Document, Event, Issue, Rule, capture};
+use crate::ledger::entry::NewEntry;
+use crate::ledger::identity::{Identifying, Identity, LedgerSecret};
+use crate::ledger::key::{Custody, EntryKey};
+use crate::ledger::leaf::Kind;
+use crate::ledger::payload::{ContentType, Payload};
+use crate::machine::command::{Accepted, Capture, Command, Duplicate, Entry, change, reply};
+use crate::machine::read;
+
+/// Roles whose holders may write. Consumers and auditors read.
+pub(super) const WRITERS: &[&str] = &["farmer", "processor", "transporter", "retailer", "admin"];
+
+/// How long a capture waits for its turn.
+const TURN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// Takes a document in, all of its events or none.
+pub(super) async fn capture(
+    State(api): State<Api>,
+    bearer: Bearer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Problem> {
+    let claims = bearer.require_role(WRITERS)?;
+    check_headers(&headers)?;
+    let id = uuid::Uuid::now_v7().to_string();
+    let accepted = take_in(&api, claims.sub.clone(), id.clone(), body, None).await?;
+    let location = HeaderValue::from_str(&format!("/capture/{id}")).map_err(Problem::internal)?;
+    let receipt = json!({
+        "captureID": id,
+        "running": false,
+        "success": true,
+        "captureErrorBehaviour": "rollback",
+        "entries": accepted.entries,
+        "repeated": accepted.repeated,
+        "treeSize": accepted.size,
+    });
+    let headers = [(header::LOCATION, location)];
+    Ok((StatusCode::ACCEPTED, headers, Json(receipt)).into_response())
+}
+
+/// EPCIS 2.0 lets a client ask for what it needs; what is not there is refused, not ignored.
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(kind) = text("content-type") {
+        let kind = kind.split(';').next().unwrap_or_default().trim();
+        if !["application/json", "application/ld+json"].contains(&kind) {
+            return Err(
+                Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).with_detail(format!(
+                    "{kind} is not taken here: send application/ld+json"
+                )),
+            );
+        }
+    }
+    match text("gs1-epcis-capture-error-behaviour") {
+        None | Some("rollback") => {}
+        Some(other) => {
+            return Err(Problem::bad_request(format!(
+                "GS1-EPCIS-Capture-Error-Behaviour {other:?} is not supported: a capture is taken in \
+                 whole or not at all (rollback)"
+            )));
+        }
+    }
+    for name in ["gs1-epcis-version", "gs1-cbv-version"] {
+        if let Some(version) = text(name)
+            && !version.starts_with("2.0")
+        {
+            return Err(Problem::new(StatusCode::NOT_ACCEPTABLE)
+                .with_detail(format!("{name} {version} is not supported: this is 2.0")));
+        }
+    }
+    Ok(())
+}
+
+/// Checks, seals and proposes; returns once a majority has the events on disk.
+pub(super) async fn take_in(
+    api: &Api,
+    submitter: String,
+    id: String,
+    body: Bytes,
+    events_max: Option<usize>,
+) -> Result<Accepted, ApiError> {
+    let turn = tokio::time::timeout(TURN_WAIT, api.captures.acquire()).await;
+    let _turn = turn
+        .map_err(|_| ApiError::Busy("too many captures at a time: try again".into()))?
+        .map_err(|error| ApiError::Internal(error.to_string()))?;
+    let secret = api.founded().await?.secret;
+    let time_ms = kit::clock::unix_ms();
+    let mut limits = api.limits.clone();
+    limits.events_max = events_max.unwrap_or(limits.events_max);
+    let sealed = tokio::task::spawn_blocking(move || {
+        let document = capture::parse(&body, &limits).map_err(ApiError::Invalid)?;
+        let sealed = seal_all(&document, &submitter, &secret, time_ms, &limits)?;
+        let ids: Vec<_> = document.events.into_iter().map(|event| event.id).collect();
+        Ok::<_, ApiError>((sealed, ids))
+    });
+    let (entries, ids) = sealed
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))??;
+    let count = entries.len() as u64;
+    let command = Command::of(change::Change::Capture(Capture {
+        id,
+        time_ms,
+        entries,
+    }));
+    // An event has one identity, so applying the command twice is applying it once.
+    let proposed = api.cluster.propose_idempotent(&command).await?;
+    match proposed.reply.reply {
+        Some(reply::Reply::Accepted(accepted)) => {
+            let fresh = count - accepted.repeated;
+            metrics::counter!("provchain_events_captured_total").increment(fresh);
+            metrics::counter!("provchain_events_repeated_total").increment(accepted.repeated);
+            Ok(accepted)
+        }
+        Some(reply::Reply::Refused(refused)) if !refused.conflicts.is_empty() => {
+            Err(conflict(&refused.conflicts, &ids))
+        }
+        Some(reply::Reply::Refused(refused)) => Err(ApiError::Internal(refused.reason)),
+        _ => Err(ApiError::Internal(
+            "the ledger's reply cannot be read".into(),
+        )),
+    }
+}
+
+/// Says which events were refused, and why.
+fn conflict(refused: &[Duplicate], ids: &[Option<String>]) -> ApiError {
+    let twice = refused.iter().filter(|one| one.existing.is_none()).count();
+    let reason = match (refused.len() - twice, twice) {
+        (taken, 0) => {
+            format!("{taken} events have an eventID under which another event is recorded")
+        }
+        (0, twice) => {
+            format!("{twice} events stand in the document before, or another with their eventID")
+        }
+        (taken, twice) => format!(
+            "{taken} events have an eventID under which another event is recorded; {twice} stand in \
+             the document before, or another with their eventID"
+        ),
+    };
+    let conflicts = refused
+        .iter()
+        .map(|one| Conflict {
+            position: one.position,
+            id: usize::try_from(one.position)
+                .ok()
+                .and_then(|at| ids.get(at)?.clone()),
+            existing: one.existing,
+        })
+        .collect();
+    ApiError::Conflict { reason, conflicts }
+}
+
+fn seal_all(
+    document: &Document,
+    submitter: &str,
+    secret: &LedgerSecret,
+    time_ms: u64,
+    limits: &crate::epcis::Limits,
+) -> Result<Vec<Entry>, ApiError> {
+    document
+        .events
+        .iter()
+        .enumerate()
+        .map(|(position, event)| {
+            seal(
+                document, position, event, submitter, secret, time_ms, limits,
+            )
+        })
+        .collect()
+}
+
+fn seal(
+    document: &Document,
+    position: usize,
+    event: &Event,
+    submitter: &str,
+    secret: &LedgerSecret,
+    time_ms: u64,
+    limits: &crate::epcis::Limits,
+) -> Result<Entry, ApiError> {
+    // What cannot be told apart within bounds is the sender's to mend, not a fault of ours.
+    let costly = |message: String| {
+        ApiError::Invalid(vec![Issue {
+            event: Some(position),
+            pointer: String::new(),
+            field: String::new(),
+            rule: Rule::Limit,
+            message,
+        }])
+    };
+    let fault = |reason: String| ApiError::Internal(format!("event {position}: {reason}"));
+    let statements = documents::event_statements(event, limits).map_err(costly)?;
+    let identifying = documents::event_identifying(event, limits).map_err(costly)?;
+    let identity = Identity::new(secret, &identifying).map_err(|error| fault(error.to_string()))?;
+    let stored = event.self_contained(&document.context);
+    let new = NewEntry {
+        kind: Kind::Event,
+        time_ms,
+        payload: Payload {
+            content_type: ContentType::JsonLd,
+            submitter: submitter.to_owned(),
+            document: serde_json::to_vec(&stored).map_err(|error| fault(error.to_string()))?,
+        },
+        statements,
+    };
+    let sealed = new
+        .seal(EntryKey::from_random(rand::random()), Custody::Plain)
+        .map_err(|error| fault(error.to_string()))?;
+    Ok(Entry {
+        leaf: sealed.leaf.encode().to_vec(),
+        payload: sealed.payload.as_bytes().to_vec(),
+        key: sealed.key.encode(),
+        identity: identity.key.0.to_vec(),
+        content: identity.content.0.to_vec(),
+    })
+}
+
+/// `GET /capture/{id}`: what became of a capture (EPCIS 2.0, section 12.6).
+pub(super) async fn job(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let wanted = id.clone();
+    let found = api.read(move |state| read::capture(state, &wanted)).await?;
+    let (time_ms, events) =
+        found.ok_or_else(|| ApiError::NotFound(format!("there is no capture {id}")))?;
+    let time = kit::clock::rfc3339(time_ms);
+    Ok(Json(json!({
+        "captureID": id,
+        "createdAt": time,
+        "finishedAt": time,
+        "running": false,
+        "success": true,
+        "captureErrorBehaviour": "rollback",
+        "events": events,
+        "errors": [],
+    })))
+}
+
+impl Shared {
+    /// The entry of the event with this `eventID`.
+    pub(super) async fn entry_of(&self, event_id: &str) -> Result<Option<u64>, ApiError> {
+        let secret = self.founded().await?.secret;
+        let identifying = Identifying {
+            event_id: Some(event_id.to_owned()),
+            ..Identifying::default()
+        };
+        let identity = Identity::new(&secret, &identifying)
+            .map_err(|error| ApiError::Internal(error.to_string()))?;
+        let found = self
+            .read(move |state| read::identity(state, identity.key.as_bytes()))
+            .await?;
+        Ok(found.map(|(entry, _)| entry))
+    }
+}

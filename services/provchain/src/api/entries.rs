@@ -1,0 +1,56 @@
+//! Entries of the ledger, and the events in them.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+use kit::problem::{Json, Path, Problem};
+use serde_json::{Value, json};
+
+use super::{Api, ApiError, Shared};
+use crate::ledger::leaf::Leaf;
+use crate::ledger::payload::ContentType;
+use crate::machine::read::{self, StoredEntry};
+
+impl Shared {
+    pub(super) async fn stored(&self, index: u64) -> Result<StoredEntry, ApiError> {
+        self.read(move |state| read::entry(state, index))
+            .await?
+            .ok_or_else(|| ApiError::NotFound(format!("there is no entry {index}")))
+    }
+}
+
+/// What the tree holds of an entry.
+pub(super) async fn entry(
+    State(api): State<Api>,
+    Path(index): Path<u64>,
+) -> Result<Json<Value>, Problem> {
+    let stored = api.stored(index).await?;
+    let leaf = Leaf::decode(&stored.leaf).map_err(|error| ApiError::Internal(error.to_string()))?;
+    Ok(Json(json!({
+        "index": index,
+        "leafHash": leaf.hash(),
+        "time": kit::clock::rfc3339(leaf.time_ms),
+        "submitterCommitment": leaf.submitter,
+        "statementRoot": leaf.statement_root,
+        "statementCount": leaf.statement_count,
+        "payloadHash": leaf.payload_hash,
+        "erased": stored.key.is_none(),
+    })))
+}
+
+/// The event of an entry, as it was captured.
+pub(super) async fn event(
+    State(api): State<Api>,
+    Path(index): Path<u64>,
+) -> Result<Response, Problem> {
+    event_response(&api, index).await
+}
+
+pub(super) async fn event_response(api: &Api, index: u64) -> Result<Response, Problem> {
+    let stored = api.stored(index).await?;
+    let document = stored
+        .document()
+        .ok_or_else(|| ApiError::NotFound(format!("the content of entry {index} was erased")))?;
+    let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
+    Ok(([(header::CONTENT_TYPE, kind)], document).into_response())
+}

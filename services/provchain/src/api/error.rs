@@ -1,0 +1,127 @@
+//! Errors as problem documents (RFC 9457).
+
+use axum::response::{IntoResponse, Response};
+use consensus::{ProposeError, ReadError};
+use http::{HeaderValue, StatusCode, header};
+use kit::problem::Problem;
+use serde_json::json;
+
+use crate::epcis::{Issue, Rule};
+use crate::index::IndexError;
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The document breaks rules of the standard.
+    #[error("the document breaks {} rules of EPCIS 2.0", .0.len())]
+    Invalid(Vec<Issue>),
+    /// The ledger refused it.
+    #[error("{reason}")]
+    Conflict {
+        /// A sentence.
+        reason: String,
+        /// The events that were refused.
+        conflicts: Vec<Conflict>,
+    },
+    /// There is no such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// A parameter cannot be.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The ledger is being formed.
+    #[error("the ledger has not been founded yet: try again in a moment")]
+    NotFounded,
+    /// Too much at a time.
+    #[error("{0}")]
+    Busy(String),
+    /// A proposal has no outcome.
+    #[error(transparent)]
+    Propose(#[from] ProposeError),
+    /// A read failed.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The index failed.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// What is stored is damaged, or another fault of ours.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// An event whose identity is taken.
+#[derive(Debug)]
+pub struct Conflict {
+    /// Its position in the document.
+    pub position: u64,
+    /// Its `eventID`, if it has one.
+    pub id: Option<String>,
+    /// The entry that has its identity; absent if that stands in the same document.
+    pub existing: Option<u64>,
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        let detail = error.to_string();
+        let problem = |status: StatusCode| Self::new(status).with_detail(detail.clone());
+        match error {
+            ApiError::Invalid(issues) => {
+                let size = issues
+                    .iter()
+                    .any(|issue| issue.rule == Rule::Limit && issue.event.is_none());
+                let status = if size {
+                    StatusCode::PAYLOAD_TOO_LARGE
+                } else {
+                    StatusCode::BAD_REQUEST
+                };
+                let issues: Vec<_> = issues
+                    .iter()
+                    .map(|issue| {
+                        json!({
+                            "event": issue.event,
+                            "pointer": issue.pointer,
+                            "field": issue.field,
+                            "rule": issue.rule,
+                            "message": issue.message,
+                        })
+                    })
+                    .collect();
+                problem(status)
+                    .with_type("epcisException:ValidationException")
+                    .with_title("EPCIS document is not valid")
+                    .with("issues", issues)
+            }
+            ApiError::Conflict { conflicts, .. } => {
+                let conflicts: Vec<_> = conflicts
+                    .into_iter()
+                    .map(|one| json!({ "event": one.position, "eventID": one.id, "entry": one.existing }))
+                    .collect();
+                problem(StatusCode::CONFLICT)
+                    .with_type("epcisException:ResourceAlreadyExistsException")
+                    .with("conflicts", conflicts)
+            }
+            ApiError::NotFound(_) => problem(StatusCode::NOT_FOUND),
+            ApiError::BadRequest(_) => problem(StatusCode::BAD_REQUEST),
+            ApiError::Propose(ProposeError::TooLarge { .. }) => {
+                problem(StatusCode::PAYLOAD_TOO_LARGE)
+            }
+            ApiError::NotFounded
+            | ApiError::Busy(_)
+            | ApiError::Propose(_)
+            | ApiError::Index(IndexError::Behind { .. })
+            | ApiError::Read(
+                ReadError::NoLeader { .. } | ReadError::Halted(_) | ReadError::TooOld { .. },
+            ) => problem(StatusCode::SERVICE_UNAVAILABLE)
+                .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")),
+            ApiError::Read(_) | ApiError::Index(_) | ApiError::Internal(_) => {
+                Self::internal(detail)
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        Problem::from(self).into_response()
+    }
+}

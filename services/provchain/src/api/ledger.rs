@@ -1,0 +1,140 @@
+//! The state of the ledger and of the cluster that keeps it.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+use kit::problem::{Json, Problem, Query};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Api, ApiError, Shared};
+use crate::ledger::Digest;
+use crate::ledger::block::Block;
+use crate::ledger::note::{SignatureType, VerifierKey};
+use crate::machine::read::{self, damaged};
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+/// A size of the tree and what belongs to it, read in one moment.
+pub(super) struct Tree {
+    pub origin: String,
+    pub size: u64,
+    pub root: Digest,
+}
+
+impl Shared {
+    pub(super) async fn tree(&self) -> Result<Tree, ApiError> {
+        self.read(|state| {
+            let Some(founded) = read::founded(state)? else {
+                return Ok(None);
+            };
+            let root = read::root(state, founded.size).map_err(damaged)?;
+            Ok(Some(Tree {
+                origin: founded.origin,
+                size: founded.size,
+                root,
+            }))
+        })
+        .await?
+        .ok_or(ApiError::NotFounded)
+    }
+
+    /// A checkpoint of the tree as it is, signed by this node.
+    pub(super) fn sign(&self, tree: &Tree) -> Result<String, ApiError> {
+        self.signer
+            .checkpoint(&tree.origin, tree.size, tree.root)
+            .map_err(|error| ApiError::Internal(error.to_string()))
+    }
+}
+
+/// `GET /checkpoint`: a signed note over the size and root of the tree (C2SP tlog-checkpoint).
+pub(super) async fn checkpoint(State(api): State<Api>) -> Result<Response, Problem> {
+    let tree = api.tree().await?;
+    let note = api.sign(&tree)?;
+    let no_store = HeaderValue::from_static("no-store");
+    let headers = [
+        (header::CONTENT_TYPE, TEXT),
+        (header::CACHE_CONTROL, no_store),
+    ];
+    Ok((headers, note).into_response())
+}
+
+/// The ledger's size, root and newest block.
+pub(super) async fn ledger(State(api): State<Api>) -> Result<Json<Value>, Problem> {
+    let tree = api.tree().await?;
+    let block = api.read(read::last_block).await?;
+    Ok(Json(json!({
+        "origin": tree.origin,
+        "size": tree.size,
+        "root": tree.root,
+        "indexed": api.index.indexed(),
+        "block": block.as_ref().map(block_json),
+    })))
+}
+
+/// The members of the cluster, and how far each has come.
+pub(super) async fn cluster(State(api): State<Api>) -> Json<consensus::Status> {
+    Json(api.cluster.status())
+}
+
+/// The verifier keys of all nodes, one a line: what a reader of checkpoints has to trust.
+pub(super) async fn keys(State(api): State<Api>) -> Result<Response, Problem> {
+    let origin = api.founded().await?.origin;
+    let nodes = api.read(read::nodes).await?;
+    let mut text = String::new();
+    for node in nodes {
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&node.public_key)
+            .map_err(|error| ApiError::Internal(error.to_string()))?;
+        let key = VerifierKey::new(&origin, SignatureType::Ed25519, key)
+            .map_err(|error| ApiError::Internal(error.to_string()))?;
+        text.push_str(&format!("{key}\n"));
+    }
+    Ok(([(header::CONTENT_TYPE, TEXT)], text).into_response())
+}
+
+/// A page of blocks.
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Page {
+    from: u64,
+    limit: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { from: 0, limit: 30 }
+    }
+}
+
+/// Blocks in the order of their height.
+pub(super) async fn blocks(
+    State(api): State<Api>,
+    Query(page): Query<Page>,
+) -> Result<Json<Value>, Problem> {
+    const LIMIT_MAX: usize = 1000;
+    if page.limit == 0 || page.limit > LIMIT_MAX {
+        return Err(Problem::bad_request(format!(
+            "limit must be 1 to {LIMIT_MAX}"
+        )));
+    }
+    let blocks = api
+        .read(move |state| read::blocks(state, page.from, page.limit))
+        .await?;
+    let blocks: Vec<Value> = blocks.iter().map(block_json).collect();
+    Ok(Json(json!({ "blocks": blocks })))
+}
+
+fn block_json(block: &Block) -> Value {
+    let header = &block.header;
+    json!({
+        "height": header.height,
+        "firstEntry": header.first_entry,
+        "lastEntry": header.last_entry,
+        "previous": header.previous,
+        "treeRoot": header.tree_root,
+        "time": kit::clock::rfc3339(header.time_ms),
+        "signer": hex::encode(header.signer),
+        "signature": hex::encode(block.signature),
+        "hash": header.hash(),
+    })
+}

@@ -1,0 +1,222 @@
+//! Proofs: that an entry is in the tree, that a tree continues an earlier one, and whole files.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderValue, header};
+use kit::problem::{Json, Problem, Query};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ledger::Tree;
+use super::{Api, ApiError, Shared};
+use crate::ledger::merkle::{TileHashes, prove_consistency, prove_inclusion};
+use crate::ledger::proof::{Disclose, Disclosed, ProofFile, ProvenEntry};
+use crate::machine::read::{self, ReadError, StoredEntry, Tiles, damaged};
+
+/// Entries of one proof file.
+const ENTRIES_MAX: usize = 10_000;
+
+/// Which entry, in a tree of which size.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Inclusion {
+    entry: u64,
+    size: Option<u64>,
+}
+
+/// `GET /api/v1/proofs/inclusion?entry=&size=` (RFC 6962, section 2.1.1).
+pub(super) async fn inclusion(
+    State(api): State<Api>,
+    Query(query): Query<Inclusion>,
+) -> Result<Json<Value>, Problem> {
+    let size = api.founded().await?.size;
+    let size = within(query.size, size)?;
+    if query.entry >= size {
+        return Err(ApiError::NotFound(format!(
+            "there is no entry {} in a tree of {size}",
+            query.entry
+        ))
+        .into());
+    }
+    let (leaf, root, path) = api
+        .read(move |state| {
+            let leaf = read::entry(state, query.entry)?.map(|entry| entry.leaf);
+            let mut hashes = TileHashes::new(Tiles(state));
+            let path = prove_inclusion(&mut hashes, query.entry, size).map_err(damaged)?;
+            let root = read::root(state, size).map_err(damaged)?;
+            Ok((leaf, root, path))
+        })
+        .await?;
+    let leaf = leaf.ok_or_else(|| ApiError::Internal("the entry is missing".into()))?;
+    Ok(Json(json!({
+        "entry": query.entry,
+        "size": size,
+        "leafHash": crate::ledger::merkle::leaf_hash(&leaf),
+        "root": root,
+        "path": path,
+    })))
+}
+
+/// From which size to which.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Consistency {
+    from: u64,
+    to: Option<u64>,
+}
+
+/// `GET /api/v1/proofs/consistency?from=&to=` (RFC 6962, section 2.1.2).
+pub(super) async fn consistency(
+    State(api): State<Api>,
+    Query(query): Query<Consistency>,
+) -> Result<Json<Value>, Problem> {
+    let size = api.founded().await?.size;
+    let to = within(query.to, size)?;
+    if query.from == 0 || query.from > to {
+        return Err(Problem::bad_request(format!("from must be 1 to {to}")));
+    }
+    let (first, second, path) = api
+        .read(move |state| {
+            let mut hashes = TileHashes::new(Tiles(state));
+            let path = prove_consistency(&mut hashes, query.from, to).map_err(damaged)?;
+            let first = read::root(state, query.from).map_err(damaged)?;
+            let second = read::root(state, to).map_err(damaged)?;
+            Ok((first, second, path))
+        })
+        .await?;
+    Ok(Json(json!({
+        "from": query.from,
+        "to": to,
+        "fromRoot": first,
+        "toRoot": second,
+        "path": path,
+    })))
+}
+
+fn within(asked: Option<u64>, size: u64) -> Result<u64, Problem> {
+    match asked {
+        Some(asked) if asked > size => Err(Problem::bad_request(format!(
+            "the tree has {size} entries, not {asked}"
+        ))),
+        Some(asked) => Ok(asked),
+        None => Ok(size),
+    }
+}
+
+/// Which entries to prove, and how much of them to show.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Entries {
+    /// Indices, separated by commas.
+    indices: String,
+    /// `true` proves that they exist and shows nothing of them.
+    #[serde(default)]
+    closed: bool,
+}
+
+/// `GET /api/v1/proofs/entries?indices=1,2,3`: a proof file, for `provchain verify`.
+pub(super) async fn entries(
+    State(api): State<Api>,
+    Query(query): Query<Entries>,
+) -> Result<Response, Problem> {
+    let mut indices = query
+        .indices
+        .split(',')
+        .map(|index| index.trim().parse::<u64>())
+        .collect::<Result<Vec<u64>, _>>()
+        .map_err(|_| Problem::bad_request("indices are numbers, separated by commas"))?;
+    indices.sort_unstable();
+    indices.dedup();
+    let file = api.prove(indices, !query.closed).await?;
+    let kind = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, kind)], file.to_json()).into_response())
+}
+
+impl Shared {
+    /// A proof file of these entries, in ascending order, under a checkpoint of this moment.
+    pub(super) async fn prove(&self, indices: Vec<u64>, open: bool) -> Result<ProofFile, ApiError> {
+        if indices.len() > ENTRIES_MAX {
+            return Err(ApiError::BadRequest(format!(
+                "a proof file holds {ENTRIES_MAX} entries at most, these are {}",
+                indices.len()
+            )));
+        }
+        let gathered = self
+            .read(move |state| {
+                let Some(founded) = read::founded(state)? else {
+                    return Ok(Err(ApiError::NotFounded));
+                };
+                let root = read::root(state, founded.size).map_err(damaged)?;
+                let tree = Tree {
+                    origin: founded.origin,
+                    size: founded.size,
+                    root,
+                };
+                gather(state, &tree, &indices)
+                    .map(|proven| proven.map(|proven| (tree, proven)))
+                    .map_err(damaged)
+            })
+            .await?;
+        let (tree, proven) = gathered?;
+        let checkpoint = self.sign(&tree)?;
+        let limits = self.limits.clone();
+        let entries = tokio::task::spawn_blocking(move || {
+            proven
+                .into_iter()
+                .map(|(stored, inclusion)| disclose(&stored, inclusion, open, &limits))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))??;
+        Ok(ProofFile::new(checkpoint, entries))
+    }
+}
+
+type Proven = Vec<(StoredEntry, Vec<crate::ledger::Digest>)>;
+
+fn gather(
+    state: &rusqlite::Connection,
+    tree: &Tree,
+    indices: &[u64],
+) -> Result<Result<Proven, ApiError>, ReadError> {
+    let mut hashes = TileHashes::new(Tiles(state));
+    let mut proven = Vec::with_capacity(indices.len());
+    for index in indices {
+        let Some(stored) = read::entry(state, *index)? else {
+            return Ok(Err(ApiError::NotFound(format!(
+                "there is no entry {index}"
+            ))));
+        };
+        let path = prove_inclusion(&mut hashes, *index, tree.size)?;
+        proven.push((stored, path));
+    }
+    Ok(Ok(proven))
+}
+
+fn disclose(
+    stored: &StoredEntry,
+    inclusion: Vec<crate::ledger::Digest>,
+    open: bool,
+    limits: &crate::epcis::Limits,
+) -> Result<ProvenEntry, ApiError> {
+    let disclosed = if open && stored.key.is_some() {
+        let statements_of = |document: &[u8]| crate::documents::statements_of(document, limits);
+        let (key, entry) = stored
+            .open(&statements_of)
+            .map_err(|reason| ApiError::Internal(format!("entry {}: {reason}", stored.index)))?;
+        Disclose {
+            key: &key,
+            entry: &entry,
+        }
+        .whole()
+        .map_err(|error| ApiError::Internal(error.to_string()))?
+    } else {
+        Disclosed::Nothing {}
+    };
+    Ok(ProvenEntry {
+        index: stored.index,
+        leaf: stored.leaf.clone(),
+        inclusion,
+        disclosed,
+    })
+}

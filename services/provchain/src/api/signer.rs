@@ -1,0 +1,71 @@
+//! The node's own key: it signs blocks and checkpoints and never leaves the node.
+
+use std::io::{Error, Result};
+use std::path::Path;
+use std::sync::Arc;
+
+use ed25519_dalek::SigningKey;
+
+use crate::ledger::Digest;
+use crate::ledger::block::{Block, Header};
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::note::{SignatureType, SignerKey};
+
+/// A node's Ed25519 key; cheap to clone.
+#[derive(Clone)]
+pub struct Signer(Arc<SigningKey>);
+
+impl Signer {
+    /// Reads the key at `path`, or makes one.
+    ///
+    /// # Errors
+    /// What the file system says, and a file that is no key.
+    pub fn load_or_create(path: &Path) -> Result<Self> {
+        let bytes: [u8; 32] = match std::fs::read_to_string(path) {
+            Ok(text) => hex::decode(text.trim())
+                .ok()
+                .and_then(|bytes| bytes.try_into().ok())
+                .ok_or_else(|| {
+                    Error::other(format!(
+                        "{} is no key of 32 bytes in hexadecimal: restore it, or remove it and the \
+                         node signs with a new one",
+                        path.display()
+                    ))
+                })?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let bytes: [u8; 32] = rand::random();
+                kit::fsync::replace(path, hex::encode(bytes).as_bytes())?;
+                bytes
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self(Arc::new(SigningKey::from_bytes(&bytes))))
+    }
+
+    /// The public key.
+    #[must_use]
+    pub fn public_key(&self) -> ed25519_dalek::VerifyingKey {
+        self.0.verifying_key()
+    }
+
+    /// Seals a block.
+    #[must_use]
+    pub fn seal(&self, header: Header) -> Block {
+        header.sign(&self.0)
+    }
+
+    /// A checkpoint over `size` entries with `root`, signed.
+    ///
+    /// # Errors
+    /// An origin that no checkpoint can have.
+    pub fn checkpoint(
+        &self,
+        origin: &str,
+        size: u64,
+        root: Digest,
+    ) -> std::result::Result<String, crate::ledger::Error> {
+        let key = SignerKey::new(origin, SignatureType::Ed25519, (*self.0).clone())?;
+        let signed = Checkpoint::new(origin, size, root)?.sign(&key)?;
+        Ok(signed.to_string())
+    }
+}

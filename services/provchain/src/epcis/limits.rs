@@ -1,0 +1,36 @@
+//! How much one capture may hold.
+
+use crate::rdf;
+
+/// Bounds on a request; what exceeds one is refused with an [`Issue`](super::Issue).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest document, in bytes.
+    pub document_bytes_max: usize,
+    /// Most events in one document.
+    pub events_max: usize,
+    /// Deepest nesting of arrays and objects.
+    pub depth_max: usize,
+    /// Longest string or key, in bytes.
+    pub string_bytes_max: usize,
+    /// Most JSON values in one document; bounds the memory that a small body can claim.
+    pub values_max: usize,
+    /// Most issues reported before the check of a document ends.
+    pub issues_max: usize,
+    /// Bounds on each event's statements.
+    pub rdf: rdf::Limits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            document_bytes_max: 16 << 20,
+            events_max: 10_000,
+            depth_max: 32,
+            string_bytes_max: 64 << 10,
+            values_max: 1_000_000,
+            issues_max: 100,
+            rdf: rdf::Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The tables of the index.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::epcis::links::{Action, LinkSet, Role};
+use crate::epcis::{self, Event, capture};
+use crate::machine::read::StoredEntry;
+
+/// Bumped when an index of the old layout has to be made again.
+const FORMAT: i64 = 1;
+
+const TABLES: &str = "
+    CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
+    INSERT INTO progress VALUES (1, 0);
+    CREATE TABLE item (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE event (
+        entry INTEGER PRIMARY KEY,
+        type TEXT NOT NULL,
+        id TEXT,
+        action INTEGER,
+        time INTEGER NOT NULL,
+        summary TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE link (
+        item INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        entry INTEGER NOT NULL,
+        role INTEGER NOT NULL,
+        action INTEGER,
+        class INTEGER NOT NULL,
+        PRIMARY KEY (item, time, entry, role)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX link_of_entry ON link (entry, role);
+    CREATE TABLE lot (
+        instance INTEGER NOT NULL,
+        lot INTEGER NOT NULL,
+        PRIMARY KEY (instance, lot)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX instance_of_lot ON lot (lot);";
+
+/// Opens the writer's connection; gives the number of entries that are in.
+pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, u64)> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the index is no replicated state"
+    )]
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // What a loss of power takes is made again from the ledger.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if format == 0 {
+        connection.execute_batch(&format!(
+            "BEGIN; {TABLES} PRAGMA user_version = {FORMAT}; COMMIT;"
+        ))?;
+    } else if format != FORMAT {
+        return Err(rusqlite::Error::InvalidQuery);
+    }
+    let next = connection.query_row("SELECT next FROM progress WHERE id = 1", [], |row| {
+        row.get(0)
+    })?;
+    Ok((connection, next))
+}
+
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the index is no replicated state"
+    )]
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+pub(super) fn remove(path: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        drop(std::fs::remove_file(name));
+    }
+}
+
+pub(super) fn clear(state: &Transaction<'_>) -> rusqlite::Result<()> {
+    state.execute_batch(
+        "DELETE FROM event; DELETE FROM link; DELETE FROM lot; DELETE FROM item;
+         UPDATE progress SET next = 0 WHERE id = 1;",
+    )
+}
+
+pub(super) fn put_progress(state: &Transaction<'_>, next: u64) -> rusqlite::Result<()> {
+    state
+        .prepare_cached("UPDATE progress SET next = ?1 WHERE id = 1")?
+        .execute([next])?;
+    Ok(())
+}
+
+/// Takes one entry in. One that cannot be read here, for its key is not at hand, has no row.
+pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Result<()> {
+    let Some(document) = entry.document() else {
+        return Ok(());
+    };
+    let limits = epcis::Limits::default();
+    let Ok(mut document) = capture::parse(&document, &limits) else {
+        // It was checked when it was captured: another build's rules are stricter.
+        tracing::warn!(
+            entry = entry.index,
+            "an entry cannot be read and is not indexed"
+        );
+        return Ok(());
+    };
+    let Some(event) = document.events.pop() else {
+        return Ok(());
+    };
+    let set = LinkSet::of(&event);
+    let (action, time) = (set.action.map(action_code), event.time.unix_micros);
+    state
+        .prepare_cached("INSERT OR REPLACE INTO event (entry, type, id, action, time, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+        .execute(params![entry.index, event.kind.name(), event.id, action, time, summary(&event)])?;
+    for link in &set.links {
+        let item = item(state, link.key.as_str())?;
+        let class = link.level == epcis::identifier::Level::Class;
+        state
+            .prepare_cached("INSERT OR REPLACE INTO link (item, time, entry, role, action, class) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .execute(params![item, time, entry.index, role_code(link.role), action, class])?;
+    }
+    for (instance, lot) in &set.lots {
+        let (instance, lot) = (item(state, instance.as_str())?, item(state, lot.as_str())?);
+        state
+            .prepare_cached("INSERT OR IGNORE INTO lot (instance, lot) VALUES (?1, ?2)")?
+            .execute([instance, lot])?;
+    }
+    Ok(())
+}
+
+fn item(state: &Transaction<'_>, key: &str) -> rusqlite::Result<i64> {
+    let known = state
+        .prepare_cached("SELECT id FROM item WHERE key = ?1")?
+        .query_row([key], |row| row.get(0));
+    match known {
+        Err(rusqlite::Error::QueryReturnedNoRows) => state
+            .prepare_cached("INSERT INTO item (key) VALUES (?1)")?
+            .insert([key]),
+        result => result,
+    }
+}
+
+/// The fields by which a person recognises an event.
+fn summary(event: &Event) -> String {
+    const FIELDS: [&str; 9] = [
+        "eventTime",
+        "action",
+        "bizStep",
+        "disposition",
+        "readPoint",
+        "bizLocation",
+        "sourceList",
+        "destinationList",
+        "bizTransactionList",
+    ];
+    let fields = FIELDS
+        .into_iter()
+        .filter_map(|field| Some((field.to_owned(), event.value.get(field)?.clone())));
+    Value::Object(fields.collect()).to_string()
+}
+
+pub(super) const ROLES: [Role; 11] = [
+    Role::Object,
+    Role::Input,
+    Role::Output,
+    Role::Transformation,
+    Role::Parent,
+    Role::Child,
+    Role::Transaction,
+    Role::Source,
+    Role::Destination,
+    Role::ReadPoint,
+    Role::BizLocation,
+];
+
+/// The number under which a role is stored: its place in [`ROLES`].
+pub(super) fn role_code(role: Role) -> i64 {
+    let place = ROLES
+        .iter()
+        .position(|known| *known == role)
+        .unwrap_or(ROLES.len());
+    i64::try_from(place).unwrap_or(i64::MAX)
+}
+
+pub(super) fn action_code(action: Action) -> i64 {
+    match action {
+        Action::Observe => 0,
+        Action::Add => 1,
+        Action::Delete => 2,
+    }
+}
+
+pub(super) fn action_of(code: Option<i64>) -> Option<Action> {
+    match code {
+        Some(0) => Some(Action::Observe),
+        Some(1) => Some(Action::Add),
+        Some(2) => Some(Action::Delete),
+        _ => None,
+    }
+}
+
+/// An event as a lineage shows it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventRow {
+    /// Its entry in the ledger.
+    pub entry: u64,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its `eventID`.
+    #[serde(rename = "eventID", skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The fields by which a person recognises it.
+    #[serde(flatten)]
+    pub summary: Value,
+}
+
+fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    let summary: String = row.get(3)?;
+    Ok(EventRow {
+        entry: row.get(0)?,
+        kind: row.get(1)?,
+        id: row.get(2)?,
+        summary: serde_json::from_str(&summary).unwrap_or_default(),
+    })
+}
+
+/// The events of `entries` that the index knows, in their order.
+///
+/// # Errors
+/// Those of the database.
+pub fn events(
+    index: &Connection,
+    entries: impl IntoIterator<Item = u64>,
+) -> rusqlite::Result<Vec<EventRow>> {
+    let mut select =
+        index.prepare_cached("SELECT entry, type, id, summary FROM event WHERE entry = ?1")?;
+    let mut found = Vec::new();
+    for entry in entries {
+        match select.query_row([entry], event_row) {
+            Ok(row) => found.push(row),
+            Err(rusqlite::Error::QueryReturnedNoRows) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}

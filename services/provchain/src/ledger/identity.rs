@@ -1,0 +1,89 @@
+//! When two submissions are the same event.
+
+use hmac::{Hmac, Mac as _};
+use sha2::Sha256;
+use zeroize::ZeroizeOnDrop;
+
+use super::{Digest, Error};
+
+/// The predicate that must not take part: the capturing system sets it, so that sending an event
+/// twice would make two.
+pub const RECORD_TIME: &str = "<https://ref.gs1.org/epcis/recordTime>";
+
+/// The secret of a ledger's identities: 32 random bytes, the same on all of its nodes. Without it
+/// an identity cannot be tested against a guessed event.
+#[derive(Clone, ZeroizeOnDrop)]
+pub struct LedgerSecret([u8; 32]);
+
+impl LedgerSecret {
+    /// A secret from 32 bytes of a cryptographic random generator.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    fn mac(&self, tag: &[u8], parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Digest {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
+        mac.update(tag);
+        for part in parts {
+            let part = part.as_ref();
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        Digest(mac.finalize().into_bytes().into())
+    }
+}
+
+impl std::fmt::Debug for LedgerSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LedgerSecret(…)")
+    }
+}
+
+/// What makes an event the one it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identifying {
+    /// Its `eventID`, if it has one.
+    pub event_id: Option<String>,
+    /// Whether it declares an earlier event wrong. Such an event carries the `eventID` of the one
+    /// it corrects (EPCIS 2.0, `ErrorDeclaration`: otherwise identical), and is another event.
+    pub error_declaration: bool,
+    /// The canonical form of the event *without* its `recordTime`: removed before
+    /// canonicalisation, since blank node labels depend on every statement.
+    pub statements: Vec<String>,
+}
+
+/// The identity of an event within a ledger: two keyed hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Identity {
+    /// Unique in the ledger: of the event id, else of the content.
+    pub key: Digest,
+    /// Of the content: where the key is taken, the same content is a repetition, another one a
+    /// conflict.
+    pub content: Digest,
+}
+
+impl Identity {
+    /// The identity of an event.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the statements still contain a `recordTime`.
+    pub fn new(secret: &LedgerSecret, event: &Identifying) -> Result<Self, Error> {
+        let predicate = |statement: &String| {
+            statement
+                .split_ascii_whitespace()
+                .nth(1)
+                .is_some_and(|term| term == RECORD_TIME)
+        };
+        if event.statements.iter().any(predicate) {
+            return Err(Error::Refused("an identity over a recordTime"));
+        }
+        let content = secret.mac(b"provchain/v1 content\0", &event.statements);
+        let key = match (&event.event_id, event.error_declaration) {
+            (Some(id), false) => secret.mac(b"provchain/v1 event id\0", [id]),
+            (Some(id), true) => secret.mac(b"provchain/v1 error declaration id\0", [id]),
+            (None, _) => content,
+        };
+        Ok(Self { key, content })
+    }
+}

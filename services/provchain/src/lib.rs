@@ -1,0 +1,15 @@
+//! A verifiable provenance ledger: supply-chain events in, proofs and traces out.
+
+pub mod api;
+pub mod cli;
+pub mod documents;
+pub mod epcis;
+pub mod index;
+pub mod ledger;
+pub mod machine;
+pub mod rdf;
+pub mod sample;
+pub mod server;
+pub mod settings;
+pub mod trace;
+pub mod verify;

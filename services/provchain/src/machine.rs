@@ -1,0 +1,241 @@
+//! The replicated ledger: what every node stores, and how commands change it.
+//!
+//! The state holds what the ledger's formats call for and nothing in plain text: sealed entries,
+//! the tiles of the tree, blocks, identities as keyed hashes. What makes it searchable lies beside
+//! it, on each node, in [`crate::index`].
+
+pub mod command;
+pub mod read;
+mod schema;
+mod seal;
+
+use consensus::{ApplyError, EntryInfo, Machine};
+use ed25519_dalek::VerifyingKey;
+use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
+
+use self::command::{
+    Accepted, Capture, Command, Duplicate, Found, Refused, RegisterNode, Reply, change, reply,
+};
+use self::read::Tiles;
+use crate::ledger::block::{Block, Tip};
+use crate::ledger::key::WrappedKey;
+use crate::ledger::leaf::Leaf;
+use crate::ledger::merkle::Appender;
+use crate::ledger::payload::StoredPayload;
+
+/// The ledger's state machine.
+#[derive(Default)]
+pub struct Ledger {
+    open: Option<Open>,
+}
+
+/// What a founded ledger keeps in memory.
+struct Open {
+    origin: String,
+    /// The tree's right edge, as of the last applied command.
+    tree: Appender,
+    tip: Tip,
+}
+
+impl Machine for Ledger {
+    type Command = Command;
+    type Reply = Reply;
+
+    const SYSTEM: &'static str = "provchain";
+    const MIGRATIONS: &'static [&'static str] = schema::MIGRATIONS;
+
+    fn load(&mut self, state: &Connection) -> rusqlite::Result<()> {
+        self.open = None;
+        let Some(founded) = read::founded(state)? else {
+            return Ok(());
+        };
+        let tree = Appender::resume(founded.size, &mut Tiles(state)).map_err(read::damaged)?;
+        let tip = match read::last_block(state)? {
+            Some(block) => Tip::after(&block.header),
+            None => Tip::of_new_ledger(&founded.origin),
+        };
+        self.open = Some(Open {
+            origin: founded.origin,
+            tree,
+            tip,
+        });
+        Ok(())
+    }
+
+    fn apply(
+        &mut self,
+        state: &Transaction<'_>,
+        _entry: EntryInfo,
+        command: Command,
+    ) -> Result<Reply, ApplyError> {
+        match command.change {
+            Some(change::Change::Found(found)) => self.found(state, &found),
+            Some(change::Change::RegisterNode(node)) => register(state, &node),
+            Some(change::Change::Capture(capture)) => self.capture(state, &capture),
+            Some(change::Change::Seal(seal)) => self.seal(state, &seal.block),
+            None => Err(ApplyError::Diverged(
+                "a command is of a kind that this build does not know".into(),
+            )),
+        }
+    }
+}
+
+impl Ledger {
+    /// Gives the ledger its origin and secret; the first proposal stands.
+    fn found(&mut self, state: &Transaction<'_>, found: &Found) -> Result<Reply, ApplyError> {
+        if self.open.is_none() {
+            if found.origin.is_empty() || found.secret.len() != 32 {
+                return Ok(Reply::refused(
+                    "a ledger has an origin and a secret of 32 bytes",
+                ));
+            }
+            state.execute(
+                "INSERT INTO ledger (id, origin, secret, size) VALUES (1, ?1, ?2, 0)",
+                params![found.origin, found.secret],
+            )?;
+            self.load(state)?;
+        }
+        Ok(Reply::done())
+    }
+
+    /// Takes a capture in, all of its events or none.
+    fn capture(&mut self, state: &Transaction<'_>, capture: &Capture) -> Result<Reply, ApplyError> {
+        let Some(open) = &mut self.open else {
+            return Ok(Reply::refused("the ledger has not been founded yet"));
+        };
+        let mut duplicates: Vec<Option<u64>> = Vec::with_capacity(capture.entries.len());
+        let mut refused = Refused::default();
+        let mut fresh = std::collections::HashMap::new();
+        for (position, entry) in capture.entries.iter().enumerate() {
+            if let Err(reason) = well_formed(entry) {
+                return Ok(Reply::refused(&format!("event {position}: {reason}")));
+            }
+            let known = match fresh.get(&entry.identity[..]) {
+                Some(content) => Some((None, *content)),
+                None => read::identity(state, &entry.identity)?
+                    .map(|(index, content)| (Some(index), content)),
+            };
+            match known {
+                None => {
+                    fresh.insert(&entry.identity[..], to_32(&entry.content));
+                    duplicates.push(None);
+                }
+                Some((index, content)) if content == to_32(&entry.content) && index.is_some() => {
+                    duplicates.push(index);
+                }
+                Some((index, content)) => refused.conflicts.push(Duplicate {
+                    position: position as u64,
+                    existing: index,
+                    same_content: content == to_32(&entry.content),
+                }),
+            }
+        }
+        if !refused.conflicts.is_empty() {
+            refused.reason = "an event id is taken".into();
+            return Ok(Reply::of(reply::Reply::Refused(refused)));
+        }
+        let mut accepted = Accepted::default();
+        for (entry, duplicate) in capture.entries.iter().zip(duplicates) {
+            let index = match duplicate {
+                Some(index) => {
+                    accepted.repeated += 1;
+                    index
+                }
+                None => store(state, &mut open.tree, entry)?,
+            };
+            accepted.entries.push(index);
+        }
+        let size = open.tree.size();
+        write_tiles(state, &mut open.tree)?;
+        state
+            .prepare_cached("UPDATE ledger SET size = ?1 WHERE id = 1")?
+            .execute([size])?;
+        if !capture.id.is_empty() {
+            state
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO capture (id, time_ms, entries) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![capture.id, capture.time_ms, capture.entries.len()])?;
+        }
+        accepted.size = size;
+        accepted.root = open.tree.root().0.to_vec();
+        Ok(Reply::of(reply::Reply::Accepted(accepted)))
+    }
+}
+
+fn to_32(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0; 32];
+    let length = bytes.len().min(32);
+    out[..length].copy_from_slice(&bytes[..length]);
+    out
+}
+
+/// Checks what a proposer sent without opening it.
+fn well_formed(entry: &command::Entry) -> Result<(), String> {
+    let leaf = Leaf::decode(&entry.leaf).map_err(|error| error.to_string())?;
+    WrappedKey::decode(&entry.key).map_err(|error| error.to_string())?;
+    if StoredPayload::from_bytes(entry.payload.clone()).hash() != leaf.payload_hash {
+        return Err("the payload is not the one that the leaf commits to".into());
+    }
+    if entry.identity.len() != 32 || entry.content.len() != 32 {
+        return Err("the identity is not made of two hashes".into());
+    }
+    Ok(())
+}
+
+fn store(
+    state: &Transaction<'_>,
+    tree: &mut Appender,
+    entry: &command::Entry,
+) -> Result<u64, ApplyError> {
+    let index = tree.size();
+    state
+        .prepare_cached("INSERT INTO entry (idx, leaf, payload, key) VALUES (?1, ?2, ?3, ?4)")?
+        .execute(params![index, entry.leaf, entry.payload, entry.key])?;
+    state
+        .prepare_cached("INSERT INTO identity (key, content, entry) VALUES (?1, ?2, ?3)")?
+        .execute(params![entry.identity, entry.content, index])?;
+    tree.append(crate::ledger::merkle::leaf_hash(&entry.leaf));
+    Ok(index)
+}
+
+fn write_tiles(state: &Transaction<'_>, tree: &mut Appender) -> rusqlite::Result<()> {
+    let mut insert = state
+        .prepare_cached("INSERT OR REPLACE INTO tile (level, idx, hashes) VALUES (?1, ?2, ?3)")?;
+    for tile in tree.take_tiles() {
+        insert.execute(params![tile.level, tile.index, tile.encode()])?;
+    }
+    Ok(())
+}
+
+/// Makes a node's public key known, so that what it signs can be checked for ever.
+fn register(state: &Transaction<'_>, node: &RegisterNode) -> Result<Reply, ApplyError> {
+    let Ok(bytes) = <[u8; 32]>::try_from(&node.public_key[..]) else {
+        return Ok(Reply::refused("a public key has 32 bytes"));
+    };
+    if VerifyingKey::from_bytes(&bytes).is_err() {
+        return Ok(Reply::refused("the public key is no point of the curve"));
+    }
+    let known: Option<i64> = state
+        .prepare_cached("SELECT 1 FROM node WHERE public_key = ?1")?
+        .query_row([&node.public_key], |row| row.get(0))
+        .optional()?;
+    if known.is_none() {
+        state
+            .prepare_cached("INSERT INTO node (public_key, name, since_ms) VALUES (?1, ?2, ?3)")?
+            .execute(params![node.public_key, node.name, node.time_ms])?;
+    }
+    Ok(Reply::done())
+}
+
+impl Open {
+    fn continues(&self, block: &Block) -> Result<(), String> {
+        self.tip
+            .check(&block.header)
+            .map_err(|error| error.to_string())?;
+        if block.header.tree_size() > self.tree.size() {
+            return Err("it is over entries that are not there".into());
+        }
+        block.verify_signature().map_err(|error| error.to_string())
+    }
+}

@@ -1,0 +1,221 @@
+//! Reading the ledger's tables.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::ledger::block::Block;
+use crate::ledger::entry::{self, OpenedEntry, StatementsOf};
+use crate::ledger::identity::LedgerSecret;
+use crate::ledger::key::{EntryKey, WrappedKey};
+use crate::ledger::leaf::Leaf;
+use crate::ledger::merkle::TileSource;
+use crate::ledger::payload::StoredPayload;
+use crate::ledger::{self, Digest};
+
+/// Why reading failed: the database, or what it holds.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    /// What it holds is damaged.
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+}
+
+/// A damaged ledger, as the error of a database.
+pub fn damaged(error: ReadError) -> rusqlite::Error {
+    match error {
+        ReadError::Database(error) => error,
+        ReadError::Ledger(error) => rusqlite::Error::ToSqlConversionFailure(Box::new(error)),
+    }
+}
+
+/// The stored tiles of the tree.
+pub struct Tiles<'a>(pub &'a Connection);
+
+impl TileSource for Tiles<'_> {
+    type Error = ReadError;
+
+    fn tile(&mut self, level: u8, index: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let tile = self
+            .0
+            .prepare_cached("SELECT hashes FROM tile WHERE level = ?1 AND idx = ?2")?
+            .query_row(params![level, index], |row| row.get(0))
+            .optional()?;
+        Ok(tile)
+    }
+}
+
+/// What a founded ledger says of itself.
+#[derive(Clone, Debug)]
+pub struct Founded {
+    /// The first line of every checkpoint.
+    pub origin: String,
+    /// The secret of its identities.
+    pub secret: LedgerSecret,
+    /// The number of entries.
+    pub size: u64,
+}
+
+/// The ledger's own row, once it has been founded.
+pub fn founded(state: &Connection) -> rusqlite::Result<Option<Founded>> {
+    if !super::schema::exists(state)? {
+        return Ok(None);
+    }
+    state
+        .prepare_cached("SELECT origin, secret, size FROM ledger WHERE id = 1")?
+        .query_row([], |row| {
+            Ok(Founded {
+                origin: row.get(0)?,
+                secret: LedgerSecret::from_random(row.get(1)?),
+                size: row.get(2)?,
+            })
+        })
+        .optional()
+}
+
+/// An entry as it is stored.
+#[derive(Clone, Debug)]
+pub struct StoredEntry {
+    /// Its index.
+    pub index: u64,
+    /// The encoded leaf.
+    pub leaf: Vec<u8>,
+    /// The stored payload, unless it was erased.
+    pub payload: Option<Vec<u8>>,
+    /// The encoded wrapped key, unless it was destroyed.
+    pub key: Option<Vec<u8>>,
+}
+
+impl StoredEntry {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            index: row.get(0)?,
+            leaf: row.get(1)?,
+            payload: row.get(2)?,
+            key: row.get(3)?,
+        })
+    }
+
+    /// The key, if it is here and needs no subject's.
+    pub fn entry_key(&self) -> Option<EntryKey> {
+        let wrapped = WrappedKey::decode(self.key.as_ref()?).ok()?;
+        wrapped.unwrap(None).ok()
+    }
+
+    /// Decrypts the document, and trusts that it is the recorded one.
+    pub fn document(&self) -> Option<Vec<u8>> {
+        let key = self.entry_key()?;
+        let payload = StoredPayload::from_bytes(self.payload.clone()?);
+        let payload = payload.open(&key.derive()).ok()?;
+        Some(payload.document)
+    }
+
+    /// Opens the entry and checks everything that its leaf commits to.
+    pub fn open(
+        &self,
+        statements_of: &StatementsOf<'_>,
+    ) -> Result<(EntryKey, OpenedEntry), String> {
+        let leaf = Leaf::decode(&self.leaf).map_err(|error| error.to_string())?;
+        let key = self.entry_key().ok_or("its key was destroyed")?;
+        let payload = self.payload.clone().ok_or("its content was erased")?;
+        let payload = StoredPayload::from_bytes(payload);
+        let opened =
+            entry::open(&leaf, &payload, &key, statements_of).map_err(|fault| fault.to_string())?;
+        Ok((key, opened))
+    }
+}
+
+/// Up to `limit` entries from `from` on.
+pub fn entries(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<Vec<StoredEntry>> {
+    state
+        .prepare_cached(
+            "SELECT idx, leaf, payload, key FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2",
+        )?
+        .query_map(params![from, limit], StoredEntry::from_row)?
+        .collect()
+}
+
+/// The entry at `index`.
+pub fn entry(state: &Connection, index: u64) -> rusqlite::Result<Option<StoredEntry>> {
+    state
+        .prepare_cached("SELECT idx, leaf, payload, key FROM entry WHERE idx = ?1")?
+        .query_row([index], StoredEntry::from_row)
+        .optional()
+}
+
+/// The entry and the content hash that belong to an identity.
+pub fn identity(state: &Connection, key: &[u8]) -> rusqlite::Result<Option<(u64, [u8; 32])>> {
+    state
+        .prepare_cached("SELECT entry, content FROM identity WHERE key = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// The identity of an entry: its key and content hashes.
+pub fn identity_of(
+    state: &Connection,
+    entry: u64,
+) -> rusqlite::Result<Option<([u8; 32], [u8; 32])>> {
+    state
+        .prepare_cached("SELECT key, content FROM identity WHERE entry = ?1")?
+        .query_row([entry], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+fn decode_block(row: &Row<'_>) -> rusqlite::Result<Block> {
+    let bytes: Vec<u8> = row.get(0)?;
+    Block::decode(&bytes).map_err(|error| damaged(error.into()))
+}
+
+/// The newest block.
+pub fn last_block(state: &Connection) -> rusqlite::Result<Option<Block>> {
+    state
+        .prepare_cached("SELECT block FROM block ORDER BY height DESC LIMIT 1")?
+        .query_row([], decode_block)
+        .optional()
+}
+
+/// Up to `limit` blocks from `from` on.
+pub fn blocks(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<Vec<Block>> {
+    state
+        .prepare_cached("SELECT block FROM block WHERE height >= ?1 ORDER BY height LIMIT ?2")?
+        .query_map(params![from, limit], decode_block)?
+        .collect()
+}
+
+/// A node whose key is known.
+#[derive(Clone, Debug)]
+pub struct KnownNode {
+    /// Its name when it was registered.
+    pub name: String,
+    /// Its Ed25519 public key.
+    pub public_key: [u8; 32],
+}
+
+/// All nodes that ever registered a key.
+pub fn nodes(state: &Connection) -> rusqlite::Result<Vec<KnownNode>> {
+    state
+        .prepare_cached("SELECT name, public_key FROM node ORDER BY since_ms, public_key")?
+        .query_map([], |row| {
+            Ok(KnownNode {
+                name: row.get(0)?,
+                public_key: row.get(1)?,
+            })
+        })?
+        .collect()
+}
+
+/// When a capture was taken in and of how many events.
+pub fn capture(state: &Connection, id: &str) -> rusqlite::Result<Option<(u64, u64)>> {
+    state
+        .prepare_cached("SELECT time_ms, entries FROM capture WHERE id = ?1")?
+        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()
+}
+
+/// The root of the tree over the first `size` entries.
+pub fn root(state: &Connection, size: u64) -> Result<Digest, ReadError> {
+    let mut hashes = ledger::merkle::TileHashes::new(Tiles(state));
+    ledger::merkle::root_at(&mut hashes, size)
+}

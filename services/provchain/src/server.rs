@@ -1,0 +1,170 @@
+//! A running node: consensus, index, API, and what goes on beside requests.
+
+mod founding;
+mod indexing;
+mod sealing;
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use consensus::Cluster;
+use kit::health::{Check, Health};
+use kit::metrics::HttpMetricsLayer;
+use kit::shutdown::Shutdown;
+use kit::telemetry::TraceLayer;
+use kit::tls::Tls;
+use kit::tokens::Keys;
+use serde_json::{Map, Value};
+use tokio::net::TcpListener;
+
+use crate::api::Api;
+use crate::api::signer::Signer;
+use crate::index::Index;
+use crate::machine::Ledger;
+use crate::settings::Settings;
+
+/// How often certificates are looked at.
+const TLS_WATCH: Duration = Duration::from_secs(10);
+
+/// The sockets of a node.
+pub struct Listeners {
+    /// The API and the other nodes.
+    pub api: TcpListener,
+    /// Metrics and health.
+    pub metrics: TcpListener,
+}
+
+impl Listeners {
+    /// Binds the ports of the settings.
+    ///
+    /// # Errors
+    /// What the system says, with the address.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let bind = async |port: u16| {
+            let address = std::net::SocketAddr::new(settings.host, port);
+            TcpListener::bind(address)
+                .await
+                .with_context(|| format!("cannot listen on {address}"))
+        };
+        Ok(Self {
+            api: bind(settings.port).await?,
+            metrics: bind(settings.metrics_port).await?,
+        })
+    }
+}
+
+/// Runs a node until the shutdown is over.
+///
+/// # Errors
+/// What kept it from starting: settings, disk, certificates.
+pub async fn run(
+    settings: Settings,
+    listeners: Listeners,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let exposition = kit::metrics::install();
+    let keys = Keys::new(&settings.jwt_secret)?;
+    let tls = Tls::load(&settings.tls)?;
+    let watching = tls
+        .as_ref()
+        .map(|tls| tls.watch(TLS_WATCH, shutdown.clone()));
+    std::fs::create_dir_all(&settings.data_dir)
+        .with_context(|| format!("cannot make {}", settings.data_dir.display()))?;
+    let signer = Signer::load_or_create(&settings.data_dir.join("node.key"))
+        .context("cannot read the node's key")?;
+    let index = Index::open(&settings.data_dir.join("index.db"))?;
+    let config = settings.node_config(tls.as_ref().and_then(Tls::client));
+    let (cluster, peer_routes) = Cluster::start(config, Ledger::default()).await?;
+
+    let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
+    health.register_shutdown(&shutdown);
+    register_checks(&health, &cluster);
+    let api = Api::new(cluster.clone(), index.clone(), signer.clone(), &settings);
+    let layered = |router: axum::Router| router.layer(HttpMetricsLayer).layer(TraceLayer);
+    let limits = kit::serve::Limits {
+        body_bytes_max: settings.capture.document_bytes_max as u64,
+        ..settings.limits
+    };
+    // The peers' streams have limits of their own.
+    let asked = api.router(keys).merge(health.router(exposition.clone()));
+    let public = layered(limits.layer(asked).merge(peer_routes));
+    let operations = settings.limits.layer(health.router(exposition));
+
+    let tasks = [
+        tokio::spawn(founding::run(cluster.clone(), signer.public_key())),
+        tokio::spawn(sealing::run(
+            cluster.clone(),
+            signer,
+            settings.data_dir.join("checkpoint"),
+            Duration::from_millis(settings.block_interval_ms),
+        )),
+        tokio::spawn(indexing::run(cluster.clone(), index)),
+    ];
+    let server_tls = tls.as_ref().map(Tls::server);
+    let serving = kit::serve::serve(
+        listeners.api,
+        public,
+        server_tls,
+        settings.limits,
+        shutdown.clone(),
+    );
+    // Metrics outlive the API by the time that handing leadership over takes.
+    let operations_shutdown = Shutdown::new(Duration::from_secs(1));
+    let watched = tokio::spawn(kit::serve::serve(
+        listeners.metrics,
+        operations,
+        None,
+        settings.limits,
+        operations_shutdown.clone(),
+    ));
+    let leaving = {
+        let (cluster, shutdown) = (cluster.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            shutdown.requested().await;
+            // Peers are still served while leadership moves: `serve` lets their streams go on.
+            cluster.shutdown().await;
+        })
+    };
+    kit::systemd::ready("serving");
+    serving.await?;
+    leaving.await?;
+    for task in tasks {
+        task.abort();
+    }
+    operations_shutdown.request("the node has stopped");
+    watched.await??;
+    if let Some(watching) = watching {
+        watching.abort();
+    }
+    Ok(())
+}
+
+fn register_checks(health: &Health, cluster: &Cluster<Ledger>) {
+    let consensus = cluster.clone();
+    health.register("consensus", move || {
+        let status = consensus.status();
+        if let Some(reason) = status.halted {
+            return Check::fail(reason);
+        }
+        match consensus.unready() {
+            Some(reason) => Check::not_ready(reason),
+            None => {
+                Check::pass(format!("{:?} in term {}", status.role, status.term).to_lowercase())
+            }
+        }
+    });
+    let described = cluster.clone();
+    health.describe(move || {
+        let status = described.status();
+        let mut facts = Map::new();
+        facts.insert(
+            "role".into(),
+            serde_json::to_value(status.role).unwrap_or_default(),
+        );
+        facts.insert(
+            "leader".into(),
+            status.leader.map_or(Value::Null, Value::String),
+        );
+        facts
+    });
+}

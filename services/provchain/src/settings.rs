@@ -1,0 +1,220 @@
+//! The settings of a node; their comments are the reference, `provchain example-config` prints it.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use kit::serve::Limits;
+use kit::settings::{Invalid, Secret};
+use kit::telemetry::TelemetrySettings;
+use kit::tls::TlsSettings;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The settings of a provchain node.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The node's name: stable, and one of its own in the cluster.
+    pub node_name: String,
+    /// The address that the ports are bound to.
+    pub host: IpAddr,
+    /// The port of the API and of the other nodes.
+    pub port: u16,
+    /// The port of the metrics; `/health` answers there too.
+    pub metrics_port: u16,
+    /// `host:port` at which the other nodes reach this one; by default the node's name and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<String>,
+    /// `host:port` of nodes to join through. Explicitly empty: forms a cluster. Not set: waits to be
+    /// added by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<String>>,
+    /// The folder of the log, the ledger and the node's key.
+    pub data_dir: PathBuf,
+    /// The name of the ledger; nodes of another one are refused.
+    pub network_id: String,
+    /// The key of tokens (HS256): at least 32 characters, the same on all nodes.
+    pub jwt_secret: Secret,
+    /// What authenticates the nodes to each other; derived from `jwt_secret` when not set.
+    pub cluster_secret: Secret,
+    /// How long events wait for their block at most, in milliseconds.
+    pub block_interval_ms: u64,
+    /// Threads that serve; 0 takes one for each core.
+    pub threads: usize,
+    /// What a capture may hold.
+    pub capture: CaptureSettings,
+    /// Limits of the API's listener.
+    pub limits: Limits,
+    /// Certificates.
+    pub tls: TlsSettings,
+    /// Logs and traces.
+    pub telemetry: TelemetrySettings,
+    /// Tuning of the consensus core.
+    pub consensus: consensus::Settings,
+}
+
+/// What a capture may hold.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaptureSettings {
+    /// Events in one document.
+    pub events_max: usize,
+    /// Bytes of one document.
+    pub document_bytes_max: usize,
+    /// Captures that are worked on at a time; more wait, and are refused with 503 after a while.
+    pub concurrency_max: usize,
+}
+
+impl Default for CaptureSettings {
+    fn default() -> Self {
+        Self {
+            events_max: 5_000,
+            document_bytes_max: 8 << 20,
+            concurrency_max: 64,
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            node_name: "provchain".into(),
+            host: IpAddr::from([0, 0, 0, 0]),
+            port: 8080,
+            metrics_port: 9090,
+            advertise: None,
+            peers: None,
+            data_dir: "/var/lib/provchain".into(),
+            network_id: "provchain".into(),
+            jwt_secret: Secret::default(),
+            cluster_secret: Secret::default(),
+            block_interval_ms: 1_000,
+            threads: 0,
+            capture: CaptureSettings::default(),
+            limits: Limits::default(),
+            tls: TlsSettings::default(),
+            telemetry: TelemetrySettings::default(),
+            consensus: consensus::Settings::default(),
+        }
+    }
+}
+
+impl kit::settings::Settings for Settings {
+    const SERVICE: &'static str = "provchain";
+
+    const ENV: &'static [(&'static str, &'static str)] = &[
+        ("PROVCHAIN_NODE_NAME", "node_name"),
+        ("PROVCHAIN_HOST", "host"),
+        ("PROVCHAIN_PORT", "port"),
+        ("PROVCHAIN_METRICS_PORT", "metrics_port"),
+        ("PROVCHAIN_ADVERTISE", "advertise"),
+        ("PROVCHAIN_PEERS", "peers"),
+        ("PEERS", "peers"),
+        ("PROVCHAIN_DATA_DIR", "data_dir"),
+        ("PROVCHAIN_NETWORK_ID", "network_id"),
+        ("JWT_SECRET", "jwt_secret"),
+        ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
+        ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
+        ("OTEL_SERVICE_NAME", "telemetry.service_name"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+        ("LOG_LEVEL", "telemetry.log_level"),
+        ("RUST_LOG", "telemetry.log_level"),
+        ("LOG_FORMAT", "telemetry.log_format"),
+    ];
+
+    fn validate(&self) -> Result<(), Vec<Invalid>> {
+        let mut problems = self.telemetry.problems("telemetry");
+        problems.extend(self.tls.problems("tls"));
+        problems.extend(
+            self.consensus
+                .problems()
+                .into_iter()
+                .map(|(key, reason)| Invalid::new(format!("consensus.{key}"), reason)),
+        );
+        let name = |text: &str| {
+            !text.is_empty()
+                && text.len() <= 64
+                && text
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
+        for (key, value) in [
+            ("node_name", &self.node_name),
+            ("network_id", &self.network_id),
+        ] {
+            if !name(value) {
+                problems.push(Invalid::new(
+                    key,
+                    "must be 1 to 64 letters, digits, '-', '_' or '.'",
+                ));
+            }
+        }
+        if self.jwt_secret.expose().chars().count() < kit::tokens::SECRET_CHARACTERS_MIN {
+            problems.push(Invalid::new(
+                "jwt_secret",
+                "must be at least 32 characters: set JWT_SECRET or JWT_SECRET_FILE, for example to \
+                 the output of `openssl rand -hex 32`",
+            ));
+        }
+        if self.capture.events_max == 0 || self.capture.concurrency_max == 0 {
+            problems.push(Invalid::new("capture", "limits must be above 0"));
+        }
+        if self.block_interval_ms == 0 {
+            problems.push(Invalid::new("block_interval_ms", "must be above 0"));
+        }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(problems)
+        }
+    }
+}
+
+impl Settings {
+    /// Where the other nodes reach this one.
+    #[must_use]
+    pub fn advertised(&self) -> String {
+        self.advertise
+            .clone()
+            .unwrap_or_else(|| format!("{}:{}", self.node_name, self.port))
+    }
+
+    /// What authenticates the nodes to each other.
+    #[must_use]
+    pub fn peer_secret(&self) -> &Secret {
+        if self.cluster_secret.is_empty() {
+            &self.jwt_secret
+        } else {
+            &self.cluster_secret
+        }
+    }
+
+    /// Where this node answers for its health, as seen from itself.
+    #[must_use]
+    pub fn health_url(&self) -> String {
+        let host = if self.host.is_unspecified() {
+            IpAddr::from([127, 0, 0, 1])
+        } else {
+            self.host
+        };
+        format!(
+            "http://{}/health",
+            std::net::SocketAddr::new(host, self.metrics_port)
+        )
+    }
+
+    /// What a member must know of itself and its cluster.
+    #[must_use]
+    pub fn node_config(&self, tls: Option<kit::tls::ClientTls>) -> consensus::NodeConfig {
+        consensus::NodeConfig {
+            name: self.node_name.clone(),
+            address: self.advertised(),
+            peers: self.peers.clone(),
+            data_dir: self.data_dir.clone(),
+            network: self.network_id.clone(),
+            secret: self.peer_secret().clone(),
+            tls,
+            settings: self.consensus.clone(),
+        }
+    }
+}

@@ -1,0 +1,303 @@
+use std::collections::{BTreeSet, HashSet};
+use std::convert::Infallible;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// An event: its time, its action, and whom it names as what.
+#[derive(Clone, Debug)]
+struct Told {
+    time: i64,
+    action: Option<Action>,
+    named: Vec<(Role, String, bool)>,
+}
+
+/// Links in memory: an event's entry is its place.
+#[derive(Clone, Debug, Default)]
+struct Memory {
+    events: Vec<Told>,
+    lots: Vec<(String, String)>,
+}
+
+impl Links for Memory {
+    type Error = Infallible;
+
+    fn touches(&mut self, item: &str) -> Result<Vec<Touch>, Infallible> {
+        let mut touches = Vec::new();
+        for (entry, event) in self.events.iter().enumerate() {
+            for (role, _, _) in event.named.iter().filter(|(_, named, _)| named == item) {
+                touches.push(Touch {
+                    entry: entry as u64,
+                    role: *role,
+                    action: event.action,
+                    time: event.time,
+                });
+            }
+        }
+        touches.sort_by_key(|touch| (touch.time, touch.entry));
+        Ok(touches)
+    }
+
+    fn named(&mut self, entry: u64, role: Role) -> Result<Vec<Named>, Infallible> {
+        let event = &self.events[usize::try_from(entry).unwrap()];
+        let with_role = event.named.iter().filter(|(known, _, _)| *known == role);
+        Ok(with_role
+            .map(|(_, item, class)| Named {
+                item: item.clone(),
+                class: *class,
+            })
+            .collect())
+    }
+
+    fn lots_of(&mut self, item: &str) -> Result<Vec<String>, Infallible> {
+        let of_item = self.lots.iter().filter(|(instance, _)| instance == item);
+        Ok(of_item.map(|(_, lot)| lot.clone()).collect())
+    }
+
+    fn instances_of(&mut self, item: &str) -> Result<Vec<String>, Infallible> {
+        let of_lot = self.lots.iter().filter(|(_, lot)| lot == item);
+        Ok(of_lot.map(|(instance, _)| instance.clone()).collect())
+    }
+}
+
+impl Memory {
+    fn told(mut self, time: i64, action: Option<Action>, named: &[(Role, &str)]) -> Self {
+        let named = named
+            .iter()
+            .map(|(role, item)| (*role, (*item).to_owned(), item.starts_with("class")))
+            .collect();
+        self.events.push(Told {
+            time,
+            action,
+            named,
+        });
+        self
+    }
+
+    fn made(self, time: i64, from: &str, to: &str) -> Self {
+        self.told(time, None, &[(Role::Input, from), (Role::Output, to)])
+    }
+
+    fn packed(self, time: i64, part: &str, whole: &str) -> Self {
+        let named = [(Role::Child, part), (Role::Parent, whole)];
+        self.told(time, Some(Action::Add), &named)
+    }
+
+    fn unpacked(self, time: i64, part: &str, whole: &str) -> Self {
+        let named = [(Role::Child, part), (Role::Parent, whole)];
+        self.told(time, Some(Action::Delete), &named)
+    }
+
+    fn of_lot(mut self, instance: &str, lot: &str) -> Self {
+        self.lots.push((instance.to_owned(), lot.to_owned()));
+        self
+    }
+
+    fn walk(&self, start: &str, direction: Direction) -> Lineage {
+        let Ok(lineage) = walk(&mut self.clone(), start, direction, Limits::default());
+        lineage
+    }
+
+    fn down(&self, start: &str) -> Vec<String> {
+        items(&self.walk(start, Direction::Down))
+    }
+
+    fn up(&self, start: &str) -> Vec<String> {
+        items(&self.walk(start, Direction::Up))
+    }
+}
+
+fn items(lineage: &Lineage) -> Vec<String> {
+    lineage
+        .items
+        .iter()
+        .map(|reached| reached.item.clone())
+        .collect()
+}
+
+#[test]
+fn a_container_that_is_used_again_carries_only_what_was_in_it() {
+    let links = Memory::default()
+        .packed(1, "milk", "crate")
+        .packed(2, "crate", "truck")
+        .unpacked(3, "crate", "truck")
+        .unpacked(4, "milk", "crate")
+        .packed(5, "juice", "crate")
+        .packed(6, "crate", "ship");
+    assert_eq!(links.down("milk"), ["milk", "crate", "truck"]);
+    assert_eq!(links.down("juice"), ["juice", "crate", "ship"]);
+}
+
+#[test]
+fn emptying_a_container_takes_everything_out() {
+    let links = Memory::default()
+        .packed(1, "milk", "crate")
+        .told(2, Some(Action::Delete), &[(Role::Parent, "crate")])
+        .packed(3, "crate", "ship");
+    assert_eq!(links.down("milk"), ["milk", "crate"]);
+}
+
+#[test]
+fn upwards_nothing_counts_that_happened_after_the_event_that_led_there() {
+    let links = Memory::default()
+        .made(1, "milk", "curd")
+        .made(3, "curd", "cheese")
+        .made(5, "water", "curd");
+    assert_eq!(links.up("cheese"), ["cheese", "curd", "milk"]);
+}
+
+#[test]
+fn a_transformation_told_in_several_events_joins_all_inputs_to_all_outputs() {
+    let named = |role, item| [(Role::Transformation, "run"), (role, item)];
+    let links = Memory::default()
+        .told(1, None, &named(Role::Input, "milk"))
+        .told(2, None, &named(Role::Output, "whey"))
+        .told(3, None, &named(Role::Input, "rennet"))
+        .told(4, None, &named(Role::Output, "cheese"));
+    assert_eq!(links.down("rennet"), ["rennet", "whey", "cheese"]);
+    assert_eq!(links.up("cheese"), ["cheese", "milk", "rennet"]);
+}
+
+#[test]
+fn lots_lead_to_their_instances_and_back() {
+    let links = Memory::default()
+        .made(1, "milk", "lot")
+        .of_lot("cheese 1", "lot")
+        .of_lot("cheese 2", "lot")
+        .packed(2, "cheese 2", "crate");
+    assert_eq!(
+        links.down("milk"),
+        ["milk", "lot", "cheese 1", "cheese 2", "crate"]
+    );
+    assert_eq!(links.up("crate"), ["crate", "cheese 2", "lot", "milk"]);
+}
+
+#[test]
+fn a_class_is_reported_and_not_followed() {
+    let links = Memory::default()
+        .made(1, "milk", "class cheese")
+        .made(2, "class cheese", "pizza");
+    let lineage = links.walk("milk", Direction::Down);
+    assert_eq!(items(&lineage), ["milk", "class cheese"]);
+    assert!(lineage.items[1].class);
+}
+
+#[test]
+fn circles_come_to_an_end() {
+    let links = Memory::default()
+        .made(1, "a", "b")
+        .made(1, "b", "c")
+        .made(1, "c", "a");
+    assert_eq!(links.down("a"), ["a", "b", "c"]);
+    assert_eq!(links.up("a"), ["a", "c", "b"]);
+}
+
+#[test]
+fn a_walk_that_a_limit_cut_short_says_so() {
+    let links = Memory::default()
+        .made(1, "a", "b")
+        .made(2, "b", "c")
+        .made(3, "c", "d");
+    let whole = Limits::default();
+    for (limits, reached) in [
+        (
+            Limits {
+                depth_max: 1,
+                ..whole
+            },
+            3,
+        ),
+        (
+            Limits {
+                items_max: 2,
+                ..whole
+            },
+            2,
+        ),
+        (
+            Limits {
+                events_max: 1,
+                ..whole
+            },
+            2,
+        ),
+    ] {
+        let Ok(lineage) = walk(&mut links.clone(), "a", Direction::Down, limits);
+        assert!(lineage.truncated, "{limits:?}");
+        assert_eq!(lineage.items.len(), reached, "{limits:?}");
+    }
+    assert!(!links.walk("a", Direction::Down).truncated);
+}
+
+/// The items below `start`, by applying every event to every state until nothing is new.
+fn naive_down(links: &Memory, start: &str) -> BTreeSet<String> {
+    let mut states = HashSet::from([(start.to_owned(), i64::MIN, i64::MAX)]);
+    loop {
+        let mut new = HashSet::new();
+        for (item, from, until) in &states {
+            for event in &links.events {
+                let is = |role| event.named.contains(&(role, item.clone(), false));
+                if event.time < *from || event.time > *until {
+                    continue;
+                }
+                let with = |role| {
+                    event
+                        .named
+                        .iter()
+                        .filter(move |(known, _, _)| *known == role)
+                };
+                if is(Role::Input) {
+                    new.extend(
+                        with(Role::Output).map(|(_, to, _)| (to.clone(), event.time, i64::MAX)),
+                    );
+                }
+                if is(Role::Child) && event.action == Some(Action::Add) {
+                    for (_, whole, _) in with(Role::Parent) {
+                        let leaves = links
+                            .events
+                            .iter()
+                            .filter(|other| other.action == Some(Action::Delete))
+                            .filter(|other| other.time >= event.time)
+                            .filter(|other| {
+                                other.named.contains(&(Role::Parent, whole.clone(), false))
+                            })
+                            .filter(|other| {
+                                other.named.contains(&(Role::Child, item.clone(), false))
+                            })
+                            .map(|other| other.time)
+                            .min();
+                        let until = leaves.unwrap_or(i64::MAX).min(*until);
+                        new.insert((whole.clone(), event.time, until));
+                    }
+                }
+            }
+        }
+        let before = states.len();
+        states.extend(new);
+        if states.len() == before {
+            return states.into_iter().map(|(item, _, _)| item).collect();
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_walk_reaches_what_a_naive_one_reaches(
+        events in prop::collection::vec((0..12_i64, 0..3_u8, 0..7_u8, 0..7_u8), 0..24),
+    ) {
+        let mut links = Memory::default();
+        for (time, kind, from, to) in events {
+            let (from, to) = (format!("item {from}"), format!("item {to}"));
+            links = match kind {
+                0 => links.made(time, &from, &to),
+                1 => links.packed(time, &from, &to),
+                _ => links.unpacked(time, &from, &to),
+            };
+        }
+        let reached: BTreeSet<String> = links.down("item 0").into_iter().collect();
+        prop_assert_eq!(reached, naive_down(&links, "item 0"));
+    }
+}

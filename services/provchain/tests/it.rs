@@ -1,0 +1,35 @@
+//! Black-box tests of provchain: one binary.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod it {
+    mod api_idempotence;
+    mod api_proofs;
+    mod api_refusals;
+    mod api_trace;
+    mod cli_commands;
+    mod cluster;
+    mod cluster_faults;
+    mod cluster_index;
+    mod cluster_verify;
+    mod epcis_envelopes;
+    mod epcis_examples;
+    mod epcis_fixtures;
+    mod epcis_links;
+    mod epcis_properties;
+    mod epcis_refusals;
+    mod ledger_codecs;
+    mod ledger_entry;
+    mod ledger_fixture;
+    mod ledger_formats;
+    mod ledger_note;
+    mod ledger_proof;
+    mod merkle;
+    mod merkle_suite;
+    mod rdf_canon_suite;
+    mod rdf_equality;
+    mod rdf_properties;
+    mod sample_truth;
+    mod suites;
+    mod verify;
+    mod verify_tree;
+}

@@ -1,0 +1,109 @@
+//! Proofs, checkpoints and blocks from the API hold by the ledger's own arithmetic.
+
+use provchain::ledger::Digest;
+use provchain::ledger::merkle::{verify_consistency, verify_inclusion};
+use provchain::ledger::note::{Note, VerifierKey};
+use serde_json::Value;
+
+use super::cluster::Ledger;
+
+fn digest(value: &Value) -> Digest {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
+fn digests(value: &Value) -> Vec<Digest> {
+    value
+        .as_array()
+        .expect("a path")
+        .iter()
+        .map(digest)
+        .collect()
+}
+
+#[tokio::test]
+async fn inclusion_and_consistency_proofs_of_many_sizes_verify() {
+    let ledger = Ledger::start(1).await;
+    ledger.capture_sample(300, 51).await;
+    let node = ledger.first();
+    let sizes = [1, 2, 3, 7, 8, 9, 100, 255, 256, 257, 299, 300];
+    for size in sizes {
+        for entry in [0, size / 3, size / 2, size - 1] {
+            let path = format!("/api/v1/proofs/inclusion?entry={entry}&size={size}");
+            let proof = ledger.json(node, &path).await;
+            let (leaf, root) = (digest(&proof["leafHash"]), digest(&proof["root"]));
+            let path = digests(&proof["path"]);
+            assert_eq!(
+                verify_inclusion(entry, size, &leaf, &path, &root),
+                Ok(()),
+                "{proof}"
+            );
+            if size > 1 {
+                let elsewhere = (entry + 1) % size;
+                verify_inclusion(elsewhere, size, &leaf, &path, &root).expect_err("another place");
+            }
+            let stored = ledger.json(node, &format!("/api/v1/entries/{entry}")).await;
+            assert_eq!(stored["leafHash"], proof["leafHash"]);
+        }
+        for from in sizes.into_iter().filter(|from| *from <= size) {
+            let path = format!("/api/v1/proofs/consistency?from={from}&to={size}");
+            let proof = ledger.json(node, &path).await;
+            let (old, new) = (digest(&proof["fromRoot"]), digest(&proof["toRoot"]));
+            let path = digests(&proof["path"]);
+            assert_eq!(
+                verify_consistency(from, size, &path, &old, &new),
+                Ok(()),
+                "{proof}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn three_nodes_sign_one_tree_each_with_its_key_and_blocks_cover_it() {
+    let ledger = Ledger::start(3).await;
+    ledger.capture_sample(150, 52).await;
+    ledger.sealed(ledger.first()).await;
+    ledger.capture_sample(150, 53).await;
+    ledger.sealed(ledger.first()).await;
+    let tree = ledger.common_tree().await;
+    let keys = ledger.get(ledger.first(), "/api/v1/keys").await.text();
+    let keys: Vec<VerifierKey> = keys
+        .lines()
+        .map(|line| line.parse().expect("a key"))
+        .collect();
+    let mut signers = Vec::new();
+    for node in ledger.nodes.nodes() {
+        let note = ledger.get(node, "/checkpoint").await.text();
+        let signed = Note::parse(&note).expect("a signed note");
+        let mut lines = note.lines().skip(1);
+        assert_eq!(lines.next(), Some(tree.size.to_string().as_str()), "{note}");
+        assert_eq!(lines.next(), Some(tree.root.as_str()), "{note}");
+        let by = keys
+            .iter()
+            .position(|key| signed.verify(std::slice::from_ref(key)).is_ok());
+        signers.push(by.unwrap_or_else(|| panic!("no known key signed {note}")));
+    }
+    signers.sort_unstable();
+    assert_eq!(signers, [0, 1, 2]);
+
+    let blocks = ledger
+        .json(ledger.first(), "/api/v1/blocks?limit=1000")
+        .await;
+    let blocks = blocks["blocks"].as_array().expect("blocks");
+    assert!(blocks.len() >= 2, "{blocks:?}");
+    let mut next = 0;
+    for (height, block) in blocks.iter().enumerate() {
+        assert_eq!(
+            (&block["height"], &block["firstEntry"]),
+            (&height.into(), &next.into())
+        );
+        if height > 0 {
+            assert_eq!(block["previous"], blocks[height - 1]["hash"]);
+        }
+        next = block["lastEntry"].as_u64().expect("a number") + 1;
+        let path = format!("/api/v1/proofs/consistency?from={next}&to={}", tree.size);
+        let proof = ledger.json(ledger.first(), &path).await;
+        assert_eq!(proof["fromRoot"], block["treeRoot"]);
+    }
+    assert_eq!(next, tree.size);
+}
