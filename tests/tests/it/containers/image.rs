@@ -1,0 +1,112 @@
+//! The image of the ledger, of the binary that was built with the tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use serde_json::Value;
+
+/// Signs the tokens of every test; the nodes refuse a shorter one.
+pub const JWT_SECRET: &str = "a secret of tests, of at least 32 characters";
+
+/// What is under test.
+#[derive(Debug)]
+pub struct Ledger {
+    binary: PathBuf,
+    /// The image's id, `sha256:…`: a tag may be moved by another checkout while the test runs.
+    pub image: String,
+}
+
+impl Ledger {
+    /// Builds the image, once a process.
+    pub fn build() -> &'static Self {
+        static BUILT: OnceLock<Ledger> = OnceLock::new();
+        BUILT.get_or_init(|| {
+            let binary = binary();
+            let script = root().join("infra/scripts/images.sh");
+            let folder = binary.parent().expect("a folder");
+            let built = Command::new(script)
+                .arg("provchain")
+                .env("BINARIES", folder)
+                .output();
+            let image = printed(built).trim().to_owned();
+            Self { binary, image }
+        })
+    }
+
+    /// The documents of a supply chain with as many events, `batch` in each.
+    pub fn sample(&self, events: usize, batch: usize) -> Vec<Value> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let sample = Command::new(&self.binary)
+            .arg("sample")
+            .args(["--events", &events.to_string()])
+            .args(["--batch", &batch.to_string()])
+            .arg("--out")
+            .arg(folder.path())
+            .output();
+        printed(sample);
+        (1..=events.div_ceil(batch))
+            .map(|number| folder.path().join(format!("events-{number:05}.json")))
+            .map(|path| fs::read(path).expect("a document"))
+            .map(|document| serde_json::from_slice(&document).expect("JSON"))
+            .collect()
+    }
+
+    /// A token that may write.
+    pub fn token(&self) -> String {
+        let token = Command::new(&self.binary)
+            .args(["token", "--subject", "tests", "--role", "farmer"])
+            .env("JWT_SECRET", JWT_SECRET)
+            .output();
+        printed(token).trim().to_owned()
+    }
+}
+
+/// The binary beside the tests, which cargo builds before it runs the tests of the workspace.
+/// Building it here would compile it once more, with the features that it has alone.
+fn binary() -> PathBuf {
+    const BUILD: &str = "run cargo build --package provchain";
+    let tests = std::env::current_exe().expect("a path");
+    let binary = tests
+        .ancestors()
+        .nth(2)
+        .expect("cargo's folder")
+        .join("provchain");
+    let Some(built) = modified(&binary) else {
+        panic!("{} is missing: {BUILD}", binary.display());
+    };
+    let rule = fs::read_to_string(binary.with_extension("d")).expect("cargo's list of sources");
+    let (_, sources) = rule.split_once(": ").expect("a rule of a makefile");
+    for source in sources.replace("\\ ", "\0").split_whitespace() {
+        let source = source.replace('\0', " ");
+        let is_older = modified(Path::new(&source)).is_some_and(|changed| changed <= built);
+        assert!(
+            is_older,
+            "{} is older than {source}: {BUILD}",
+            binary.display()
+        );
+    }
+    binary
+}
+
+fn modified(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests lie in the repository")
+}
+
+/// The standard output of a command that must succeed.
+fn printed(output: std::io::Result<Output>) -> String {
+    let output = output.expect("a program");
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {complaint}", output.status);
+    String::from_utf8(output.stdout).expect("text")
+}
