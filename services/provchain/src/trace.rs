@@ -5,7 +5,8 @@
 //!
 //! - Down: from an input to every output of its transformation, from a part to its whole for as
 //!   long as it is in it, from a lot to the instances of which it is known.
-//! - Up: the other way, and never behind the event that led there.
+//! - Up: the other way, so that what a walk down from there would not find is not found: never
+//!   behind the event that led here, and from a whole only to parts that were still in it then.
 //! - Business transactions are reported with every item that they name. They are followed where
 //!   the walk begins at one: through a shared order everything would come from everything.
 //! - Items of which only the class is known are reported and not followed, for the same reason.
@@ -140,17 +141,20 @@ pub struct Lineage {
     pub truncated: bool,
 }
 
-/// A time window; both ends belong to it.
+/// When an item matters to the walk; all ends belong to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Window {
     from: i64,
     until: i64,
+    /// Upwards: what was a part of the item has to have stayed in it until then.
+    stays: i64,
 }
 
 impl Window {
     const ALL: Self = Self {
         from: i64::MIN,
         until: i64::MAX,
+        stays: i64::MIN,
     };
 
     fn contains(self, time: i64) -> bool {
@@ -158,7 +162,36 @@ impl Window {
     }
 
     fn covers(self, other: Self) -> bool {
-        self.from <= other.from && other.until <= self.until
+        self.from <= other.from && other.until <= self.until && self.stays <= other.stays
+    }
+
+    /// Of what a transformation at `time` made, walking down; of what went into it, walking up.
+    fn across(direction: Direction, time: i64) -> Self {
+        match direction {
+            Direction::Down => Self {
+                from: time,
+                ..Self::ALL
+            },
+            Direction::Up => Self {
+                until: time,
+                stays: time,
+                ..Self::ALL
+            },
+        }
+    }
+}
+
+/// What was taken out of a whole, in the order of time.
+struct Departures(Vec<(i64, Vec<Named>)>);
+
+impl Departures {
+    /// When `part`, put in at `since`, leaves: at the first event that takes it, or everything, out.
+    fn of(&self, part: &str, since: i64) -> i64 {
+        let takes_out =
+            |parts: &[Named]| parts.is_empty() || parts.iter().any(|named| named.item == part);
+        let mut later = self.0.iter().filter(|(time, _)| *time >= since);
+        let left = later.find(|(_, parts)| takes_out(parts));
+        left.map_or(i64::MAX, |(time, _)| *time)
     }
 }
 
@@ -243,7 +276,12 @@ impl<L: Links> Walk<'_, L> {
     }
 
     fn visit(&mut self, item: &str, window: Window, depth: u32) -> Result<(), L::Error> {
-        for touch in self.links.touches(item)? {
+        let touches = self.links.touches(item)?;
+        let departures = match self.direction {
+            Direction::Up if window.stays > i64::MIN => self.departures(&touches)?,
+            _ => Departures(Vec::new()),
+        };
+        for touch in touches {
             if !window.contains(touch.time) {
                 continue;
             }
@@ -256,23 +294,25 @@ impl<L: Links> Walk<'_, L> {
                     self.lineage.transactions.insert(transaction.item);
                 }
             }
-            self.follow(item, &touch, window, depth)?;
+            self.follow(item, &touch, window, &departures, depth)?;
         }
-        let (others, down) = match self.direction {
-            Direction::Down => (self.links.instances_of(item)?, true),
-            Direction::Up => (self.links.lots_of(item)?, false),
+        let others = match self.direction {
+            Direction::Down => self.links.instances_of(item)?,
+            Direction::Up => self.links.lots_of(item)?,
+        };
+        // An instance is younger than its lot, and was itself all the time.
+        let onward = match self.direction {
+            Direction::Down => Window {
+                until: i64::MAX,
+                ..window
+            },
+            Direction::Up => Window {
+                stays: i64::MIN,
+                ..window
+            },
         };
         for other in others {
             self.step(item, &other, Via::Lot, None);
-            // An instance is younger than its lot, and was itself all the time.
-            let onward = if down {
-                Window {
-                    from: window.from,
-                    ..Window::ALL
-                }
-            } else {
-                window
-            };
             self.reach(&other, false, onward, depth + 1);
         }
         Ok(())
@@ -283,32 +323,25 @@ impl<L: Links> Walk<'_, L> {
         item: &str,
         touch: &Touch,
         window: Window,
+        departures: &Departures,
         depth: u32,
     ) -> Result<(), L::Error> {
         let ended = touch.action == Some(Action::Delete);
         match (self.direction, touch.role) {
             (Direction::Down, Role::Input) => {
-                let onward = Window {
-                    from: touch.time,
-                    ..Window::ALL
-                };
-                self.across_transformation(item, touch.entry, Role::Output, onward, depth)
+                self.across_transformation(item, touch, Role::Output, depth)
             }
             (Direction::Up, Role::Output) => {
-                let onward = Window {
-                    until: touch.time,
-                    ..Window::ALL
-                };
-                self.across_transformation(item, touch.entry, Role::Input, onward, depth)
+                self.across_transformation(item, touch, Role::Input, depth)
             }
             (Direction::Down, Role::Child) if !ended => {
                 for whole in self.links.named(touch.entry, Role::Parent)? {
-                    let until = self
-                        .leaves(item, &whole.item, touch.time)?
-                        .min(window.until);
+                    let touches = self.links.touches(&whole.item)?;
+                    let left = self.departures(&touches)?.of(item, touch.time);
                     let onward = Window {
                         from: touch.time,
-                        until,
+                        until: left.min(window.until),
+                        ..Window::ALL
                     };
                     self.step(item, &whole.item, Via::Aggregation, Some(touch.entry));
                     self.reach(&whole.item, whole.class, onward, depth + 1);
@@ -317,8 +350,12 @@ impl<L: Links> Walk<'_, L> {
             }
             (Direction::Up, Role::Parent) if !ended => {
                 for part in self.links.named(touch.entry, Role::Child)? {
+                    if departures.of(&part.item, touch.time) < window.stays {
+                        continue;
+                    }
                     let onward = Window {
                         until: touch.time,
+                        stays: window.stays.max(touch.time),
                         ..Window::ALL
                     };
                     self.step(item, &part.item, Via::Aggregation, Some(touch.entry));
@@ -349,13 +386,12 @@ impl<L: Links> Walk<'_, L> {
     fn across_transformation(
         &mut self,
         item: &str,
-        entry: u64,
+        touch: &Touch,
         to: Role,
-        onward: Window,
         depth: u32,
     ) -> Result<(), L::Error> {
-        let mut entries = vec![(entry, onward)];
-        for transformation in self.links.named(entry, Role::Transformation)? {
+        let mut entries = vec![(touch.entry, touch.time)];
+        for transformation in self.links.named(touch.entry, Role::Transformation)? {
             if !self
                 .transformations
                 .insert(format!("{item}\0{}", transformation.item))
@@ -363,27 +399,18 @@ impl<L: Links> Walk<'_, L> {
                 continue;
             }
             for part in self.links.touches(&transformation.item)? {
-                if part.role == Role::Transformation && part.entry != entry {
+                if part.role == Role::Transformation && part.entry != touch.entry {
                     // Its parts may be told in any order: each bounds its own items.
-                    let onward = match self.direction {
-                        Direction::Down => Window {
-                            from: part.time,
-                            ..Window::ALL
-                        },
-                        Direction::Up => Window {
-                            until: part.time,
-                            ..Window::ALL
-                        },
-                    };
-                    entries.push((part.entry, onward));
+                    entries.push((part.entry, part.time));
                 }
             }
         }
-        for (entry, onward) in entries {
+        for (entry, time) in entries {
             let named = self.links.named(entry, to)?;
             if !named.is_empty() {
                 self.lineage.entries.insert(entry);
             }
+            let onward = Window::across(self.direction, time);
             for other in named {
                 self.step(item, &other.item, Via::Transformation, Some(entry));
                 self.reach(&other.item, other.class, onward, depth + 1);
@@ -392,21 +419,16 @@ impl<L: Links> Walk<'_, L> {
         Ok(())
     }
 
-    /// When `part` leaves `whole` after `since`: at the first event that takes it, or everything,
-    /// out.
-    fn leaves(&mut self, part: &str, whole: &str, since: i64) -> Result<i64, L::Error> {
-        for touch in self.links.touches(whole)? {
-            let takes_out = touch.role == Role::Parent
-                && touch.action == Some(Action::Delete)
-                && touch.time >= since;
-            if takes_out {
+    /// What was taken out of the whole whose touches these are.
+    fn departures(&mut self, touches: &[Touch]) -> Result<Departures, L::Error> {
+        let mut departures = Vec::new();
+        for touch in touches {
+            if touch.role == Role::Parent && touch.action == Some(Action::Delete) {
                 let parts = self.links.named(touch.entry, Role::Child)?;
-                if parts.is_empty() || parts.iter().any(|named| named.item == part) {
-                    return Ok(touch.time);
-                }
+                departures.push((touch.time, parts));
             }
         }
-        Ok(i64::MAX)
+        Ok(Departures(departures))
     }
 }
 

@@ -12,11 +12,11 @@ mod it {
     mod cluster_index;
     mod cluster_verify;
     mod epcis_envelopes;
-    mod epcis_examples;
     mod epcis_fixtures;
     mod epcis_links;
     mod epcis_properties;
     mod epcis_refusals;
+    mod gs1_suite;
     mod ledger_codecs;
     mod ledger_entry;
     mod ledger_fixture;
@@ -26,7 +26,7 @@ mod it {
     mod merkle;
     mod merkle_suite;
     mod rdf_canon_suite;
-    mod rdf_equality;
+    mod rdf_gs1_suite;
     mod rdf_properties;
     mod sample_truth;
     mod suites;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::ledger::Tree;
 use super::{Api, ApiError, Shared};
-use crate::ledger::merkle::{TileHashes, prove_consistency, prove_inclusion};
+use crate::ledger::merkle::{TileHashes, prove_consistency, prove_inclusion, root_at};
 use crate::ledger::proof::{Disclose, Disclosed, ProofFile, ProvenEntry};
 use crate::machine::read::{self, ReadError, StoredEntry, Tiles, damaged};
 
@@ -29,27 +29,31 @@ pub(super) async fn inclusion(
     State(api): State<Api>,
     Query(query): Query<Inclusion>,
 ) -> Result<Json<Value>, Problem> {
-    let size = api.founded().await?.size;
-    let size = within(query.size, size)?;
-    if query.entry >= size {
-        return Err(ApiError::NotFound(format!(
-            "there is no entry {} in a tree of {size}",
-            query.entry
-        ))
-        .into());
-    }
-    let (leaf, root, path) = api
+    let Inclusion { entry, size } = query;
+    let (size, leaf, root, path) = api
         .read(move |state| {
-            let leaf = read::entry(state, query.entry)?.map(|entry| entry.leaf);
+            let Some(founded) = read::founded(state)? else {
+                return Ok(Err(ApiError::NotFounded));
+            };
+            let size = match within(size, founded.size) {
+                Ok(size) => size,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            if entry >= size {
+                return Ok(Err(ApiError::NotFound(format!(
+                    "there is no entry {entry} in a tree of {size}"
+                ))));
+            }
+            let leaf = read::leaf(state, entry)?;
             let mut hashes = TileHashes::new(Tiles(state));
-            let path = prove_inclusion(&mut hashes, query.entry, size).map_err(damaged)?;
-            let root = read::root(state, size).map_err(damaged)?;
-            Ok((leaf, root, path))
+            let path = prove_inclusion(&mut hashes, entry, size).map_err(damaged)?;
+            let root = root_at(&mut hashes, size).map_err(damaged)?;
+            Ok(Ok((size, leaf, root, path)))
         })
-        .await?;
-    let leaf = leaf.ok_or_else(|| ApiError::Internal("the entry is missing".into()))?;
+        .await??;
+    let leaf = leaf.ok_or_else(|| ApiError::Internal(format!("entry {entry} is missing")))?;
     Ok(Json(json!({
-        "entry": query.entry,
+        "entry": entry,
         "size": size,
         "leafHash": crate::ledger::merkle::leaf_hash(&leaf),
         "root": root,
@@ -70,22 +74,28 @@ pub(super) async fn consistency(
     State(api): State<Api>,
     Query(query): Query<Consistency>,
 ) -> Result<Json<Value>, Problem> {
-    let size = api.founded().await?.size;
-    let to = within(query.to, size)?;
-    if query.from == 0 || query.from > to {
-        return Err(Problem::bad_request(format!("from must be 1 to {to}")));
-    }
-    let (first, second, path) = api
+    let Consistency { from, to } = query;
+    let (to, first, second, path) = api
         .read(move |state| {
+            let Some(founded) = read::founded(state)? else {
+                return Ok(Err(ApiError::NotFounded));
+            };
+            let to = match within(to, founded.size) {
+                Ok(to) => to,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            if from == 0 || from > to {
+                return Ok(Err(ApiError::BadRequest(format!("from must be 1 to {to}"))));
+            }
             let mut hashes = TileHashes::new(Tiles(state));
-            let path = prove_consistency(&mut hashes, query.from, to).map_err(damaged)?;
-            let first = read::root(state, query.from).map_err(damaged)?;
-            let second = read::root(state, to).map_err(damaged)?;
-            Ok((first, second, path))
+            let path = prove_consistency(&mut hashes, from, to).map_err(damaged)?;
+            let first = root_at(&mut hashes, from).map_err(damaged)?;
+            let second = root_at(&mut hashes, to).map_err(damaged)?;
+            Ok(Ok((to, first, second, path)))
         })
-        .await?;
+        .await??;
     Ok(Json(json!({
-        "from": query.from,
+        "from": from,
         "to": to,
         "fromRoot": first,
         "toRoot": second,
@@ -93,9 +103,9 @@ pub(super) async fn consistency(
     })))
 }
 
-fn within(asked: Option<u64>, size: u64) -> Result<u64, Problem> {
+fn within(asked: Option<u64>, size: u64) -> Result<u64, ApiError> {
     match asked {
-        Some(asked) if asked > size => Err(Problem::bad_request(format!(
+        Some(asked) if asked > size => Err(ApiError::BadRequest(format!(
             "the tree has {size} entries, not {asked}"
         ))),
         Some(asked) => Ok(asked),

@@ -144,6 +144,14 @@ pub fn entry(state: &Connection, index: u64) -> rusqlite::Result<Option<StoredEn
         .optional()
 }
 
+/// The encoded leaf of the entry at `index`.
+pub fn leaf(state: &Connection, index: u64) -> rusqlite::Result<Option<Vec<u8>>> {
+    state
+        .prepare_cached("SELECT leaf FROM entry WHERE idx = ?1")?
+        .query_row([index], |row| row.get(0))
+        .optional()
+}
+
 /// The entry and the content hash that belong to an identity.
 pub fn identity(state: &Connection, key: &[u8]) -> rusqlite::Result<Option<(u64, [u8; 32])>> {
     state

@@ -127,6 +127,20 @@ fn a_container_that_is_used_again_carries_only_what_was_in_it() {
         .packed(6, "crate", "ship");
     assert_eq!(links.down("milk"), ["milk", "crate", "truck"]);
     assert_eq!(links.down("juice"), ["juice", "crate", "ship"]);
+    assert_eq!(links.up("truck"), ["truck", "crate", "milk"]);
+    assert_eq!(links.up("ship"), ["ship", "crate", "juice"]);
+}
+
+#[test]
+fn upwards_a_part_counts_that_stayed_until_the_last_packing() {
+    let links = Memory::default()
+        .packed(1, "milk", "crate")
+        .packed(1, "juice", "crate")
+        .packed(2, "crate", "pallet")
+        .unpacked(3, "milk", "crate")
+        .packed(4, "pallet", "ship");
+    assert_eq!(links.up("pallet"), ["pallet", "crate", "milk", "juice"]);
+    assert_eq!(links.up("ship"), ["ship", "pallet", "crate", "juice"]);
 }
 
 #[test]
@@ -136,6 +150,7 @@ fn emptying_a_container_takes_everything_out() {
         .told(2, Some(Action::Delete), &[(Role::Parent, "crate")])
         .packed(3, "crate", "ship");
     assert_eq!(links.down("milk"), ["milk", "crate"]);
+    assert_eq!(links.up("ship"), ["ship", "crate"]);
 }
 
 #[test]
@@ -285,7 +300,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_walk_reaches_what_a_naive_one_reaches(
+    fn walks_reach_what_a_naive_one_reaches_in_both_directions(
         events in prop::collection::vec((0..12_i64, 0..3_u8, 0..7_u8, 0..7_u8), 0..24),
     ) {
         let mut links = Memory::default();
@@ -297,7 +312,16 @@ proptest! {
                 _ => links.unpacked(time, &from, &to),
             };
         }
-        let reached: BTreeSet<String> = links.down("item 0").into_iter().collect();
-        prop_assert_eq!(reached, naive_down(&links, "item 0"));
+        let all: Vec<String> = (0..7).map(|item| format!("item {item}")).collect();
+        let below = |item: &str| links.down(item).into_iter().collect::<BTreeSet<_>>();
+        for item in &all {
+            prop_assert_eq!(below(item), naive_down(&links, item));
+        }
+        // An item came from whatever it became of.
+        for item in &all {
+            let above: BTreeSet<String> = links.up(item).into_iter().collect();
+            let led_here = all.iter().filter(|from| below(from).contains(item));
+            prop_assert_eq!(above, led_here.cloned().collect());
+        }
     }
 }

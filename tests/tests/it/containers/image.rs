@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
-use std::time::SystemTime;
 
 use serde_json::Value;
 
@@ -64,37 +63,22 @@ impl Ledger {
     }
 }
 
-/// The binary beside the tests, which cargo builds before it runs the tests of the workspace.
-/// Building it here would compile it once more, with the features that it has alone.
+/// The binary beside the tests. Cargo brings it up to date first, the way that `make test` builds
+/// it: an old one may lie there when only this crate's tests were asked for.
 fn binary() -> PathBuf {
-    const BUILD: &str = "run cargo build --package provchain";
     let tests = std::env::current_exe().expect("a path");
-    let binary = tests
-        .ancestors()
-        .nth(2)
-        .expect("cargo's folder")
-        .join("provchain");
-    let Some(built) = modified(&binary) else {
-        panic!("{} is missing: {BUILD}", binary.display());
+    let folder = tests.ancestors().nth(2).expect("cargo's folder");
+    let profile = match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(profile) => profile,
     };
-    let rule = fs::read_to_string(binary.with_extension("d")).expect("cargo's list of sources");
-    let (_, sources) = rule.split_once(": ").expect("a rule of a makefile");
-    for source in sources.replace("\\ ", "\0").split_whitespace() {
-        let source = source.replace('\0', " ");
-        let is_older = modified(Path::new(&source)).is_some_and(|changed| changed <= built);
-        assert!(
-            is_older,
-            "{} is older than {source}: {BUILD}",
-            binary.display()
-        );
-    }
-    binary
-}
-
-fn modified(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path)
-        .and_then(|metadata| metadata.modified())
-        .ok()
+    let built = Command::new(env!("CARGO"))
+        .args(["test", "--quiet", "--workspace", "--no-run"])
+        .args(["--profile", profile])
+        .current_dir(root())
+        .output();
+    printed(built);
+    folder.join("provchain")
 }
 
 fn root() -> &'static Path {

@@ -66,36 +66,6 @@ pub fn events(document: &Value) -> Vec<&Value> {
     }
 }
 
-#[test]
-fn every_gs1_example_has_the_statements_of_a_general_processor() {
-    let Some(folder) = suites::folder("GS1_EPCIS_SUITE", "GS1 EPCIS examples as RDF") else {
-        return;
-    };
-    let gs1 = gs1_context(&folder);
-    let (mut equal, mut refused) = (0, Vec::new());
-    for path in suites::files(&folder.join("JSON"), &["jsonld"]) {
-        let document: Value = serde_json::from_str(&suites::text(&path)).expect("JSON");
-        for event in events(&document) {
-            let context = &document["@context"];
-            match by_general_processor(event, context, &gs1) {
-                Ok(expected) => {
-                    let ours = canonical_statements(event, context, &Limits::default())
-                        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-                    assert_eq!(ours.concat(), expected, "{}", path.display());
-                    equal += 1;
-                }
-                Err(reason) => {
-                    let error = canonical_statements(event, context, &Limits::default())
-                        .expect_err("refused by both");
-                    refused.push(format!("{}: {reason}; here: {error}", path.display()));
-                }
-            }
-        }
-    }
-    println!("GS1 examples: {equal} events equal as RDF; refused by both: {refused:#?}");
-    assert!(equal > 50, "the suite is incomplete");
-}
-
 /// Extensions of every kind that contexts here can declare, and some that look like them.
 fn extension_contexts() -> Vec<Value> {
     [
