@@ -29,6 +29,8 @@ pub struct Measured {
     /// Events a second in each window.
     window_events: usize,
     paces: Vec<f64>,
+    /// From the last acknowledgement until every node could trace every event.
+    index_seconds: f64,
     inclusion: Latencies,
     trace: Latencies,
     nodes: Vec<NodeUse>,
@@ -90,6 +92,7 @@ pub async fn measure(
         .build()?;
 
     let (captured, acknowledged) = capture::run(&client, &urls, token.trim(), &sample).await?;
+    let index_seconds = queries::indexed(&client, &urls).await?;
     let window_events = WINDOW.min(captured.events / 4).max(BATCH);
     let paces = windows::paces(&acknowledged, window_events);
     let inclusion = queries::inclusion(&client, &urls, captured.events).await?;
@@ -113,6 +116,7 @@ pub async fn measure(
         captured,
         window_events,
         paces,
+        index_seconds,
         inclusion,
         trace,
         nodes,
@@ -210,6 +214,11 @@ impl Measured {
                 "last quarter of the windows beside the first".to_owned(),
                 "within 20 %".to_owned(),
                 trend,
+            ],
+            [
+                "from the last acknowledgement until all nodes' indexes hold everything".to_owned(),
+                "stated".to_owned(),
+                format!("{:.2} s", self.index_seconds),
             ],
             [
                 format!("inclusion proof, p50 / p99 of {}", self.inclusion.requests),

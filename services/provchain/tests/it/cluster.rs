@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use devcluster::{Cluster, Node, Workspace};
+use devcluster::{Builder, Cluster, Node, Workspace};
 use kit::settings::Secret;
 use kit::tokens::Keys;
 use provchain::sample::Sample;
@@ -48,6 +48,11 @@ pub struct Tree {
 impl Ledger {
     /// Starts `count` nodes and waits until the ledger is founded.
     pub async fn start(count: u16) -> Self {
+        Self::start_with(count, |nodes| nodes).await
+    }
+
+    /// Starts nodes that `prepare` has a say in.
+    pub async fn start_with(count: u16, prepare: impl FnOnce(Builder) -> Builder) -> Self {
         kit::tls::install_provider();
         let workspace = Workspace::find(env!("CARGO_MANIFEST_DIR")).expect("the repository");
         let folder = tempfile::tempdir().expect("a folder");
@@ -55,10 +60,8 @@ impl Ledger {
             .dir(folder.path().join("cluster"))
             .nodes(count)
             .binary(PROVCHAIN)
-            .patience(PATIENCE)
-            .start()
-            .await
-            .expect("the nodes start");
+            .patience(PATIENCE);
+        let nodes = prepare(nodes).start().await.expect("the nodes start");
         nodes.wait_ready().await.expect("the nodes get ready");
         let ledger = Self {
             token: token(&nodes, "processor"),

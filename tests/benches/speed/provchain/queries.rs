@@ -41,6 +41,27 @@ impl Latencies {
     }
 }
 
+/// Seconds until every node's index holds every entry.
+pub async fn indexed(client: &reqwest::Client, urls: &[String]) -> anyhow::Result<f64> {
+    let begun = Instant::now();
+    for url in urls {
+        loop {
+            let ledger: Value = client
+                .get(format!("{url}/api/v1/ledger"))
+                .send()
+                .await?
+                .json()
+                .await?;
+            if ledger["indexed"] == ledger["size"] {
+                break;
+            }
+            ensure!(begun.elapsed() < TIME_MAX, "an index is behind: {ledger}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    Ok(begun.elapsed().as_secs_f64())
+}
+
 /// Proofs of entries chosen at random, from all nodes in turn.
 pub async fn inclusion(
     client: &reqwest::Client,
