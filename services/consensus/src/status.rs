@@ -245,6 +245,7 @@ fn record(core: &Core) {
         let name = format!("{role:?}").to_lowercase();
         metrics::gauge!("consensus_role", "role" => name).set(f64::from(role == status.role));
     }
+    metrics::gauge!("consensus_halted").set(f64::from(status.halted.is_some()));
     metrics::gauge!("consensus_has_leader").set(f64::from(status.leader.is_some()));
     metrics::gauge!("consensus_last_index").set(status.last_index as f64);
     metrics::gauge!("consensus_committed_index").set(status.committed_index as f64);

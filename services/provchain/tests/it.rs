@@ -10,6 +10,7 @@ mod it {
     mod cluster;
     mod cluster_faults;
     mod cluster_index;
+    mod cluster_operations;
     mod cluster_tracing;
     mod cluster_verify;
     mod epcis_envelopes;

@@ -98,7 +98,18 @@ impl Ledger {
 
     /// A request without a token.
     pub fn request(&self, method: Method, node: &Node, path: &str) -> RequestBuilder {
-        let url = node.url("api").expect("a port");
+        self.request_at("api", method, node, path)
+    }
+
+    /// A request to another port than the API's.
+    pub fn request_at(
+        &self,
+        port: &str,
+        method: Method,
+        node: &Node,
+        path: &str,
+    ) -> RequestBuilder {
+        let url = node.url(port).expect("a port");
         self.client.request(method, format!("{url}{path}"))
     }
 
