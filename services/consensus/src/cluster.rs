@@ -370,15 +370,11 @@ impl<M: Machine> Cluster<M> {
 fn open_log<M: Machine>(config: &NodeConfig) -> Result<(Identity, SqliteLog), StartError> {
     let identity = Identity::load_or_create(&config.data_dir, M::SYSTEM)?;
     let path = config.data_dir.join("log.db");
-    if identity.cluster.is_some() && !path.exists() {
-        // With the log its vote is gone: it could vote twice in one term.
-        return Err(StartError::Data(std::io::Error::other(format!(
-            "{} is missing beside the identity of a member: restore it, or wipe the data directory \
-             and let the node join again",
-            path.display()
-        ))));
-    }
     let owner = format!("{} {:016x}", M::SYSTEM, identity.id);
-    let log = SqliteLog::open(&path, &owner)?;
+    let log = if identity.cluster.is_some() {
+        SqliteLog::open_existing(&path, &owner)?
+    } else {
+        SqliteLog::open(&path, &owner)?
+    };
     Ok((identity, log))
 }

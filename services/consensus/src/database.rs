@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 /// How long a connection waits for another one.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +20,42 @@ pub(crate) enum Role {
     Checkpoint,
     /// Reads a consistent state and can change nothing.
     Reader,
+}
+
+/// Moves the whole write-ahead log into the database, with a sync before and after, and empties it.
+///
+/// # Errors
+/// Those of the database, and `SQLITE_BUSY` when another connection is in the way: the pragma
+/// reports that in a row, as if all were well.
+pub(crate) fn checkpoint_all(connection: &Connection) -> rusqlite::Result<()> {
+    let busy: i64 =
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    if busy == 0 {
+        return Ok(());
+    }
+    Err(rusqlite::Error::SqliteFailure(
+        rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
+        Some("a checkpoint was in another connection's way".into()),
+    ))
+}
+
+/// The error of a checkpoint. One that says nothing about the disk is a `WouldBlock`, to be tried
+/// again; any other is never: after a failed sync the next one succeeds, and nothing is synced.
+pub(crate) fn checkpoint_error(error: rusqlite::Error) -> std::io::Error {
+    let passes = matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::CannotOpen
+                | ErrorCode::OutOfMemory
+        )
+    );
+    if passes {
+        std::io::Error::new(std::io::ErrorKind::WouldBlock, error)
+    } else {
+        std::io::Error::other(error)
+    }
 }
 
 /// Opens the database at `path` for `role`.
@@ -48,8 +84,8 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         Role::Log => {
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "FULL")?;
-            // 16 MiB between checkpoints: they run on the writer's thread.
-            connection.pragma_update(None, "wal_autocheckpoint", 4096)?;
+            // The automatic ones keep their errors to themselves: the log makes its own.
+            connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         }
         Role::State | Role::Checkpoint => {
             connection.pragma_update(None, "journal_mode", "WAL")?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use openraft::ChangeMembers;
-use openraft::errors::{ClientWriteError, RaftError};
+use openraft::errors::{ChangeMembershipError, ClientWriteError, RaftError};
 use tonic::Status;
 
 pub(crate) use self::duties::run;
@@ -42,6 +42,12 @@ impl Core {
                     Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))
                         if self.leads() =>
                     {
+                        tokio::time::sleep(CHANGE_PAUSE).await;
+                    }
+                    // The change before, of this leader or of the one before it, is not confirmed yet.
+                    Err(RaftError::APIError(ClientWriteError::ChangeMembershipError(
+                        ChangeMembershipError::InProgress(_),
+                    ))) => {
                         tokio::time::sleep(CHANGE_PAUSE).await;
                     }
                     changed => return changed,

@@ -218,16 +218,25 @@ pub(crate) async fn run_upkeep(core: Arc<Core>) {
                 && core.state.wal_bytes() > 0
                 && let Err(error) = core.state.empty_wal().await
             {
-                tracing::debug!(%error, "the write-ahead log is emptied later");
+                cannot_checkpoint(&core, &error);
             }
             continue;
         }
         // The log may be shortened once what it brought about is durable; else it is tried again.
         if let Err(error) = core.state.checkpoint().await {
-            tracing::warn!(%error, "the log cannot be shortened yet");
+            cannot_checkpoint(&core, &error);
         } else if due && core.raft.trigger().snapshot().await.is_ok() {
             last_snapshot = (tokio::time::Instant::now(), appended);
         }
+    }
+}
+
+/// Waits where somebody is in the way, and stops the node where the disk is.
+fn cannot_checkpoint(core: &Core, error: &std::io::Error) {
+    if error.kind() == std::io::ErrorKind::WouldBlock {
+        tracing::debug!(%error, "the state is checkpointed later");
+    } else {
+        core.halt(format!("the state cannot be made durable: {error}"));
     }
 }
 

@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use consensus::{Cluster, Consistency};
 use kit::tokens::Keys;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use self::error::ApiError;
 use self::signer::Signer;
@@ -26,6 +26,12 @@ use crate::index::Index;
 use crate::machine::Ledger;
 use crate::machine::read::{self, Founded};
 use crate::settings::Settings;
+
+/// How long work waits for its turn.
+const TURN_WAIT: Duration = Duration::from_secs(5);
+
+/// Proofs and traces that are worked on at a time.
+const QUERIES_MAX: usize = 4;
 
 /// How long a query waits for the index to come to where the ledger is.
 const INDEX_WAIT: Duration = Duration::from_secs(5);
@@ -40,9 +46,16 @@ pub struct Shared {
     pub(crate) index: Index,
     pub(crate) signer: Signer,
     pub(crate) limits: epcis::Limits,
+    pub(crate) command_bytes_max: usize,
     /// Captures that may be worked on at a time.
-    pub(crate) captures: Semaphore,
+    captures: Arc<Semaphore>,
+    /// Proofs and traces that may be worked on at a time: anybody may ask for them.
+    queries: Arc<Semaphore>,
 }
+
+/// The right to work. It goes with the work to the thread where that blocks: a client that hangs
+/// up ends the request, and not the work.
+pub(crate) type Turn = OwnedSemaphorePermit;
 
 impl std::ops::Deref for Api {
     type Target = Shared;
@@ -71,7 +84,9 @@ impl Api {
             index,
             signer,
             limits,
-            captures: Semaphore::new(settings.capture.concurrency_max),
+            captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            command_bytes_max: settings.consensus.command_bytes_max,
         }))
     }
 
@@ -100,6 +115,16 @@ impl Api {
 }
 
 impl Shared {
+    /// Waits for a capture's turn.
+    pub(crate) async fn capture_turn(&self) -> Result<Turn, ApiError> {
+        turn(&self.captures, "captures").await
+    }
+
+    /// Waits for the turn of a proof or a trace.
+    pub(crate) async fn query_turn(&self) -> Result<Turn, ApiError> {
+        turn(&self.queries, "proofs and traces").await
+    }
+
     /// Reads the ledger as it is now, anywhere in the cluster.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -120,4 +145,10 @@ impl Shared {
         self.index.caught_up(size, INDEX_WAIT).await?;
         Ok(size)
     }
+}
+
+async fn turn(turns: &Arc<Semaphore>, of: &str) -> Result<Turn, ApiError> {
+    let turn = tokio::time::timeout(TURN_WAIT, Arc::clone(turns).acquire_owned()).await;
+    turn.map_err(|_| ApiError::Busy(format!("too many {of} at a time: try again")))?
+        .map_err(|error| ApiError::Internal(error.to_string()))
 }

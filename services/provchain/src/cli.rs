@@ -115,13 +115,16 @@ fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<
 fn serve(arguments: &SettingsArgs) -> anyhow::Result<()> {
     let settings: Settings = arguments.load().context("the settings cannot be used")?;
     let runtime = runtime(settings.threads)?;
-    runtime.block_on(async {
+    let served = runtime.block_on(async {
         let _telemetry =
             kit::telemetry::init(&settings.telemetry, "provchain", &settings.node_name)?;
         let shutdown = Shutdown::on_signals(Duration::from_secs(20))?;
         let listeners = Listeners::bind(&settings).await?;
         server::run(settings, listeners, shutdown).await
-    })
+    });
+    // Work for requests that nobody waits for any more may still block a thread.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    served
 }
 
 fn sample(out: &std::path::Path, events: usize, seed: u64, batch: usize) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use self::links::IndexLinks;
-pub use self::tables::{EventRow, events};
+pub use self::tables::{EventRow, events, progress};
 use crate::machine::read::StoredEntry;
 
 /// Why the index cannot answer.

@@ -44,6 +44,9 @@ pub struct Limits {
     pub steps_max: u64,
     /// Most nested explorations from one blank node to the next.
     pub depth_max: usize,
+    /// Most bytes in all statements together. A prefix or an identifier is written out in every
+    /// statement that it occurs in, so that a short document can have long statements.
+    pub bytes_max: usize,
 }
 
 impl Default for Limits {
@@ -53,6 +56,7 @@ impl Default for Limits {
             blank_nodes_max: 5_000,
             steps_max: 100_000,
             depth_max: 256,
+            bytes_max: 16 << 20,
         }
     }
 }
@@ -82,6 +86,9 @@ pub enum RdfError {
     /// Too many blank nodes.
     #[error("more than {0} nodes without an identifier")]
     TooManyBlankNodes(usize),
+    /// Too long statements.
+    #[error("more than {0} bytes of statements, identifiers written out")]
+    TooManyBytes(usize),
     /// The blank nodes cannot be told apart within the budget.
     #[error(
         "the parts without an identifier are so alike that telling them apart costs too much; \
@@ -120,8 +127,10 @@ pub enum Refusal {
     RedefinedTerm,
     /// A prefix with the name of a URI scheme.
     SchemeAsPrefix,
-    /// More terms than a context may declare.
+    /// More terms, or longer ones, than a context may declare.
     TooManyTerms,
+    /// A term that is defined by another, and that by another, and so on.
+    TermChain,
     /// A name that no context maps to an IRI.
     UnmappedTerm,
     /// A JSON-LD keyword where a member is expected.
@@ -160,7 +169,8 @@ impl fmt::Display for Refusal {
             Self::ProtectedTerm => "a term of the EPCIS context cannot be declared otherwise",
             Self::RedefinedTerm => "the term was declared before, as something else",
             Self::SchemeAsPrefix => "a prefix cannot have the name of a URI scheme",
-            Self::TooManyTerms => "too many terms are declared",
+            Self::TooManyTerms => "too many or too long terms are declared",
+            Self::TermChain => "the term is defined by too long a chain of other terms",
             Self::UnmappedTerm => "no context says what this name means",
             Self::Keyword => "a JSON-LD keyword has no place here",
             Self::RelativeReference => "an absolute URI is expected",

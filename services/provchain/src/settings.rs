@@ -70,7 +70,7 @@ impl Default for CaptureSettings {
         Self {
             events_max: 5_000,
             document_bytes_max: 8 << 20,
-            concurrency_max: 64,
+            concurrency_max: 16,
         }
     }
 }

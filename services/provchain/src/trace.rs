@@ -11,7 +11,8 @@
 //!   the walk begins at one: through a shared order everything would come from everything.
 //! - Items of which only the class is known are reported and not followed, for the same reason.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +37,9 @@ pub struct Limits {
     pub items_max: usize,
     /// Events in the answer.
     pub events_max: usize,
+    /// Links looked at: an item with a long life is looked at once for every time that it held
+    /// something, so that a small answer can be much work.
+    pub links_max: usize,
 }
 
 impl Default for Limits {
@@ -44,6 +48,7 @@ impl Default for Limits {
             depth_max: 64,
             items_max: 10_000,
             events_max: 50_000,
+            links_max: 2_000_000,
         }
     }
 }
@@ -182,7 +187,14 @@ impl Window {
 }
 
 /// What was taken out of a whole, in the order of time.
+#[derive(Default)]
 struct Departures(Vec<(i64, Vec<Named>)>);
+
+/// What happened to an item, read once.
+struct Life {
+    touches: Vec<Touch>,
+    departures: Departures,
+}
 
 impl Departures {
     /// When `part`, put in at `since`, leaves: at the first event that takes it, or everything, out.
@@ -204,6 +216,9 @@ struct Walk<'a, L> {
     walked: BTreeMap<String, Vec<Window>>,
     queue: VecDeque<(String, Window, u32)>,
     transformations: HashSet<String>,
+    lives: HashMap<String, Rc<Life>>,
+    /// Links that were looked at.
+    looked_at: usize,
 }
 
 /// Walks from `start`.
@@ -225,10 +240,16 @@ pub fn walk<L: Links>(
         walked: BTreeMap::new(),
         queue: VecDeque::new(),
         transformations: HashSet::new(),
+        lives: HashMap::new(),
+        looked_at: 0,
     };
     walk.reach(start, false, Window::ALL, 0);
     while let Some((item, window, depth)) = walk.queue.pop_front() {
         walk.visit(&item, window, depth)?;
+        if walk.looked_at > limits.links_max {
+            walk.lineage.truncated = true;
+            break;
+        }
     }
     Ok(walk.lineage)
 }
@@ -276,12 +297,12 @@ impl<L: Links> Walk<'_, L> {
     }
 
     fn visit(&mut self, item: &str, window: Window, depth: u32) -> Result<(), L::Error> {
-        let touches = self.links.touches(item)?;
-        let departures = match self.direction {
-            Direction::Up if window.stays > i64::MIN => self.departures(&touches)?,
-            _ => Departures(Vec::new()),
-        };
-        for touch in touches {
+        let life = self.life(item)?;
+        for touch in &life.touches {
+            self.looked_at += 1;
+            if self.looked_at > self.limits.links_max {
+                return Ok(());
+            }
             if !window.contains(touch.time) {
                 continue;
             }
@@ -294,7 +315,7 @@ impl<L: Links> Walk<'_, L> {
                     self.lineage.transactions.insert(transaction.item);
                 }
             }
-            self.follow(item, &touch, window, &departures, depth)?;
+            self.follow(item, touch, window, &life.departures, depth)?;
         }
         let others = match self.direction {
             Direction::Down => self.links.instances_of(item)?,
@@ -336,8 +357,9 @@ impl<L: Links> Walk<'_, L> {
             }
             (Direction::Down, Role::Child) if !ended => {
                 for whole in self.links.named(touch.entry, Role::Parent)? {
-                    let touches = self.links.touches(&whole.item)?;
-                    let left = self.departures(&touches)?.of(item, touch.time);
+                    let life = self.life(&whole.item)?;
+                    self.looked_at += life.departures.0.len();
+                    let left = life.departures.of(item, touch.time);
                     let onward = Window {
                         from: touch.time,
                         until: left.min(window.until),
@@ -350,6 +372,7 @@ impl<L: Links> Walk<'_, L> {
             }
             (Direction::Up, Role::Parent) if !ended => {
                 for part in self.links.named(touch.entry, Role::Child)? {
+                    self.looked_at += departures.0.len();
                     if departures.of(&part.item, touch.time) < window.stays {
                         continue;
                     }
@@ -398,7 +421,8 @@ impl<L: Links> Walk<'_, L> {
             {
                 continue;
             }
-            for part in self.links.touches(&transformation.item)? {
+            for part in &self.life(&transformation.item)?.touches {
+                self.looked_at += 1;
                 if part.role == Role::Transformation && part.entry != touch.entry {
                     // Its parts may be told in any order: each bounds its own items.
                     entries.push((part.entry, part.time));
@@ -419,16 +443,26 @@ impl<L: Links> Walk<'_, L> {
         Ok(())
     }
 
-    /// What was taken out of the whole whose touches these are.
-    fn departures(&mut self, touches: &[Touch]) -> Result<Departures, L::Error> {
-        let mut departures = Vec::new();
-        for touch in touches {
+    /// What happened to an item.
+    fn life(&mut self, item: &str) -> Result<Rc<Life>, L::Error> {
+        if let Some(known) = self.lives.get(item) {
+            return Ok(Rc::clone(known));
+        }
+        let touches = self.links.touches(item)?;
+        let mut departures = Departures::default();
+        for touch in &touches {
             if touch.role == Role::Parent && touch.action == Some(Action::Delete) {
                 let parts = self.links.named(touch.entry, Role::Child)?;
-                departures.push((touch.time, parts));
+                self.looked_at += parts.len();
+                departures.0.push((touch.time, parts));
             }
         }
-        Ok(Departures(departures))
+        let life = Rc::new(Life {
+            touches,
+            departures,
+        });
+        self.lives.insert(item.to_owned(), Rc::clone(&life));
+        Ok(life)
     }
 }
 

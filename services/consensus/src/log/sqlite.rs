@@ -15,11 +15,18 @@ const FORMAT: i64 = 1;
 /// "TvLg", so that `file` and a mistaken copy can tell the log from the state.
 const APPLICATION_ID: i64 = 0x5476_4c67;
 
+/// A write-ahead log of about this size is moved into the database, on the writer's thread.
+const WAL_BYTES: usize = 16 << 20;
+/// What a transaction takes beside its entries, roughly.
+const COMMIT_BYTES: usize = 8 << 10;
+
 /// A log in the database at a path.
 pub struct SqliteLog {
     path: PathBuf,
     connection: Connection,
     in_transaction: bool,
+    /// Written since the last checkpoint, roughly.
+    wal_bytes: usize,
 }
 
 impl SqliteLog {
@@ -31,10 +38,35 @@ impl SqliteLog {
             path: path.to_owned(),
             connection,
             in_transaction: false,
+            wal_bytes: 0,
         };
         log.prepare(owner).map_err(|error| damaged(path, &error))?;
         log.check(owner)?;
+        // What was left in the write-ahead log may never have been synced: the process, or a sync,
+        // may have failed right before. It is written again and synced before anyone counts on it.
+        database::checkpoint_all(&log.connection).map_err(|error| damaged(path, &error))?;
         Ok(log)
+    }
+
+    /// Opens the log of a node that has promised something already: one without content is no log
+    /// of it, because with its votes it would have lost what keeps it from voting twice.
+    pub fn open_existing(path: &Path, owner: &str) -> Result<Self> {
+        let lost = || {
+            Error::other(format!(
+                "{} is missing beside the identity of a member, or has lost its write-ahead log: \
+                 restore it, or wipe the data directory and let the node join again",
+                path.display()
+            ))
+        };
+        if !path.exists() {
+            return Err(lost());
+        }
+        let connection = database::open(path, Role::Log).map_err(|error| damaged(path, &error))?;
+        if tables(&connection).map_err(|error| damaged(path, &error))? == 0 {
+            return Err(lost());
+        }
+        drop(connection);
+        Self::open(path, owner)
     }
 
     fn check(&self, owner: &str) -> Result<()> {
@@ -80,10 +112,7 @@ impl SqliteLog {
     }
 
     fn prepare(&self, owner: &str) -> rusqlite::Result<()> {
-        let tables: i64 =
-            self.connection
-                .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if tables > 0 {
+        if tables(&self.connection)? > 0 {
             return Ok(());
         }
         self.connection.execute_batch(&format!(
@@ -109,6 +138,10 @@ impl SqliteLog {
             .and_then(|()| work(&self.connection))
             .map_err(|error| damaged(&self.path, &error))
     }
+}
+
+fn tables(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
 }
 
 fn damaged(path: &Path, error: &rusqlite::Error) -> Error {
@@ -151,6 +184,10 @@ impl LogIo for SqliteLog {
     }
 
     fn append(&mut self, records: &[Record]) -> Result<()> {
+        self.wal_bytes += records
+            .iter()
+            .map(|record| record.bytes.len())
+            .sum::<usize>();
         self.write(|connection| {
             let mut insert = connection
                 .prepare_cached("INSERT INTO log (idx, crc, entry) VALUES (?1, ?2, ?3)")?;
@@ -187,6 +224,13 @@ impl LogIo for SqliteLog {
             .execute_batch("COMMIT")
             .map_err(|error| damaged(&self.path, &error))?;
         self.in_transaction = false;
+        self.wal_bytes += COMMIT_BYTES;
+        if self.wal_bytes > WAL_BYTES {
+            self.wal_bytes = 0;
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+                .map_err(|error| damaged(&self.path, &error))?;
+        }
         Ok(())
     }
 }

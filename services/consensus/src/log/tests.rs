@@ -139,6 +139,25 @@ fn log_and_state_are_what_openraft_expects() {
     block_on(Suite::test_all(Builder)).unwrap();
 }
 
+/// What a process that was killed left in the write-ahead log may never have been synced: it counts
+/// only once it was written again.
+#[test]
+fn an_opened_log_is_on_disk_without_its_write_ahead_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let entries: Vec<LogId> = (0..20).map(|index| id(1, index)).collect();
+    block_on(async {
+        let mut log = open(&dir, 1 << 20);
+        let appended = (0..20).map(|index| blank(1, index)).collect();
+        append(&mut log, appended).await.unwrap();
+    });
+    drop(open(&dir, 1 << 20));
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(dir.path().join("log.db"), copy.path().join("log.db")).unwrap();
+    block_on(async {
+        assert_eq!(ids(&mut open(&copy, 1 << 20)).await, entries);
+    });
+}
+
 #[test]
 fn vote_entries_truncation_and_purge_are_found_again() {
     let dir = tempfile::tempdir().unwrap();

@@ -154,6 +154,10 @@ impl Authority {
             *round = Round::new();
         }
         if challenge != round.challenge {
+            if round.seen.len() >= CALLERS_MAX {
+                // Whoever answers the challenge of this round comes too late to be remembered in it.
+                *round = Round::new();
+            }
             return Err(Refused::Challenge);
         }
         if !round

@@ -32,6 +32,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection on which nothing comes back for so long is dead: a peer that was cut off is noticed
 /// even while a stream waits for it.
 const KEEPALIVE: Duration = Duration::from_secs(2);
+/// Challenges that one call answers before it is given up: a second one where the peer began a new
+/// round between the first and its answer.
+const CHALLENGES_MAX: u32 = 3;
 
 /// What shares a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,7 +133,8 @@ impl Peers {
         Ok(channel)
     }
 
-    /// Makes one call, and once more if the peer has restarted and asks for its new challenge.
+    /// Makes one call, and again if the peer asks for an answer to another challenge: it does not
+    /// know this process yet, has restarted, or has begun a new round of challenges meanwhile.
     ///
     /// `path` is the gRPC route that `call` uses: the MAC covers it.
     pub(crate) fn call<Req, Res, Call, Fut>(
@@ -153,21 +157,28 @@ impl Peers {
             let client = PeerClient::new(channel)
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
                 .max_encoding_message_size(MESSAGE_BYTES_MAX);
-            let again = message.clone();
-            let mut request = Request::new(message);
-            peers.sign(&target, path, &mut request);
-            match call(client.clone(), request).await {
-                Err(status) if peers.learn_challenge(&target, &status) => {
-                    let mut request = Request::new(again);
-                    peers.sign(&target, path, &mut request);
-                    call(client, request).await.map(Response::into_inner)
+            let (mut tries, mut message) = (0, message);
+            loop {
+                let again = message.clone();
+                let mut request = Request::new(message);
+                let answered = peers.sign(&target, path, &mut request);
+                let result = call(client.clone(), request).await;
+                tries += 1;
+                match result {
+                    Err(status)
+                        if tries < CHALLENGES_MAX
+                            && peers.learn_challenge(&target, &answered, &status) =>
+                    {
+                        message = again;
+                    }
+                    result => return result.map(Response::into_inner),
                 }
-                result => result.map(Response::into_inner),
             }
         })
     }
 
-    fn sign<T>(&self, target: &Target, path: &str, request: &mut Request<T>) {
+    /// Signs a call; gives the challenge that it answers.
+    fn sign<T>(&self, target: &Target, path: &str, request: &mut Request<T>) -> String {
         let ends = Ends {
             from: self.id,
             to: target.id,
@@ -177,15 +188,17 @@ impl Peers {
             .challenges
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let challenge = challenges.get(&target.address).map_or("", String::as_str);
+        let challenge = challenges.get(&target.address).cloned().unwrap_or_default();
+        drop(challenges);
         let mut headers = http::HeaderMap::new();
-        self.authority.sign(path, &ends, challenge, &mut headers);
+        self.authority.sign(path, &ends, &challenge, &mut headers);
         kit::telemetry::inject(&mut headers);
         *request.metadata_mut() = tonic::metadata::MetadataMap::from_headers(headers);
+        challenge
     }
 
-    /// Remembers the challenge that a refusal carries; whether there was a new one.
-    fn learn_challenge(&self, target: &Target, status: &Status) -> bool {
+    /// Remembers the challenge that a refusal carries; whether it is another than was answered.
+    fn learn_challenge(&self, target: &Target, answered: &str, status: &Status) -> bool {
         let Some(challenge) = status.metadata().get(auth::CHALLENGE) else {
             return false;
         };
@@ -196,8 +209,8 @@ impl Peers {
             .challenges
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let before = challenges.insert(target.address.clone(), challenge.to_owned());
-        before.as_deref() != Some(challenge)
+        challenges.insert(target.address.clone(), challenge.to_owned());
+        challenge != answered
     }
 }
 

@@ -348,6 +348,9 @@ impl RaftNetworkV2<Types> for Connection {
     }
 
     fn backoff(&self) -> Option<Backoff> {
-        Some(Backoff::new(std::iter::repeat(Duration::from_millis(100))))
+        // A member that is away costs a connection a try, and a copy of the state where it refuses one.
+        let growing = [100, 200, 400, 800].map(Duration::from_millis);
+        let longest = std::iter::repeat(Duration::from_secs(1));
+        Some(Backoff::new(growing.into_iter().chain(longest)))
     }
 }

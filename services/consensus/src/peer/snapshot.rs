@@ -29,6 +29,16 @@ const FORMAT: u32 = 1;
 impl Connection {
     /// Streams a copy of the state, which may be newer than what openraft asked for.
     pub(super) async fn send_state(&self, vote: Vote) -> Result<SnapshotResponse<Types>, RpcError> {
+        // A greeting first: who cannot be reached is worth no copy of the state, and the one stream
+        // is not to be spent on a stale challenge.
+        let warm = self.peers.call(
+            &self.target(),
+            Lane::Control,
+            "/trivet.consensus.v1.Peer/Status",
+            wire::StatusRequest {},
+            |mut client, request| async move { client.status(request).await },
+        );
+        within(Duration::from_secs(2), warm).await?;
         let copy = self
             .state
             .materialise()
@@ -50,15 +60,6 @@ impl Connection {
             membership: Some(codec::stored_membership_to_wire(&copy.membership)),
             bytes,
         };
-        // A greeting first, so that the one stream is not spent on a stale challenge.
-        let warm = self.peers.call(
-            &self.target(),
-            Lane::Control,
-            "/trivet.consensus.v1.Peer/Status",
-            wire::StatusRequest {},
-            |mut client, request| async move { client.status(request).await },
-        );
-        within(Duration::from_secs(2), warm).await?;
         let read = async move {
             let part = |part| wire::SnapshotPart { part: Some(part) };
             let mut hasher = Sha256::new();

@@ -59,9 +59,7 @@ impl<M: Machine> Applier<M> {
         meta::prepare(&state, M::SYSTEM)?;
         let position = Expected::of::<M>()?.check(&state)?;
         // What was replayed from the write-ahead log becomes durable before anyone builds on it.
-        state
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-            .map_err(Error::other)?;
+        database::checkpoint_all(&state).map_err(Error::other)?;
         machine.load(&state).map_err(Error::other)?;
         Ok((state, position))
     }

@@ -15,6 +15,17 @@ pub(super) struct Files {
     current: Mutex<PathBuf>,
 }
 
+/// The name of a state file in `dir`, if there is one.
+fn any_state(dir: &Path) -> Result<Option<String>> {
+    for entry in fs::read_dir(dir)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if number(&name).is_some() {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 impl Files {
     pub(super) fn open(dir: &Path) -> Result<Self> {
         fs::create_dir_all(dir)?;
@@ -22,6 +33,13 @@ impl Files {
         let name = match fs::read_to_string(&pointer) {
             Ok(name) => name.trim().to_owned(),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if let Some(orphan) = any_state(dir)? {
+                    return Err(Error::other(format!(
+                        "{} is missing beside {orphan}: restore it, or wipe the data directory and \
+                         let the node join again",
+                        pointer.display()
+                    )));
+                }
                 let name = file_name(1);
                 kit::fsync::replace(&pointer, name.as_bytes())?;
                 name
@@ -32,6 +50,15 @@ impl Files {
             return Err(Error::other(format!(
                 "{} names {name:?}, which is no state file",
                 pointer.display()
+            )));
+        }
+        if !dir.join(&name).exists()
+            && let Some(other) = any_state(dir)?
+        {
+            return Err(Error::other(format!(
+                "{} is missing, and there is {other}: put back what was here, or wipe the data \
+                 directory and let the node join again",
+                dir.join(&name).display()
             )));
         }
         let files = Self {

@@ -124,18 +124,18 @@ pub(super) async fn empty_wal(shared: Arc<Shared>) -> Result<()> {
     tokio::task::spawn_blocking(move || {
         let connection = database::open(&shared.files.current(), Role::Checkpoint)?;
         connection.busy_timeout(BUSY)?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        database::checkpoint_all(&connection)
     })
     .await
     .map_err(Error::other)?
-    .map_err(Error::other)
+    .map_err(database::checkpoint_error)
 }
 
 /// Gives what is durable, if anything has been applied.
 fn checkpoint_now(shared: &Shared) -> Result<Option<(LogId, StoredMembership)>> {
     let begun = Instant::now();
-    let connection =
-        database::open(&shared.files.current(), Role::Checkpoint).map_err(Error::other)?;
+    let connection = database::open(&shared.files.current(), Role::Checkpoint)
+        .map_err(database::checkpoint_error)?;
     let position = meta::position(&connection)?;
     let Some(last) = position.applied else {
         return Ok(None);
@@ -153,7 +153,7 @@ fn checkpoint_now(shared: &Shared) -> Result<Option<(LogId, StoredMembership)>> 
                     row.get::<_, i64>(2)?,
                 ))
             })
-            .map_err(Error::other)?;
+            .map_err(database::checkpoint_error)?;
         if busy == 0 {
             let target = *target.get_or_insert(frames);
             // Fewer frames than there were: all had been moved, and the log began again.

@@ -131,6 +131,30 @@ fn a_data_directory_from_which_a_part_is_missing_is_refused() {
     let refusal = field.nodes[0].refusal();
     assert!(refusal.contains("log.db is missing"), "{refusal}");
     back("log.db");
+    // A log whose content was all in a file beside it, which a copy left behind.
+    let kept = dir.with_extension("kept");
+    std::fs::create_dir(&kept).unwrap();
+    for name in ["log.db", "log.db-wal", "log.db-shm"] {
+        drop(std::fs::rename(dir.join(name), kept.join(name)));
+    }
+    std::fs::write(dir.join("log.db"), "").unwrap();
+    let refusal = field.nodes[0].refusal();
+    assert!(refusal.contains("lost its write-ahead log"), "{refusal}");
+    for name in ["log.db", "log.db-wal", "log.db-shm"] {
+        drop(std::fs::remove_file(dir.join(name)));
+        drop(std::fs::rename(kept.join(name), dir.join(name)));
+    }
+    // What is left of a state is not thrown away for want of the rest.
+    let state = dir.join("state/state-000001.db");
+    aside("state/current");
+    let refusal = field.nodes[0].refusal();
+    assert!(refusal.contains("current is missing beside"), "{refusal}");
+    back("state/current");
+    let another = state.with_file_name("state-000099.db");
+    std::fs::rename(&state, &another).unwrap();
+    let refusal = field.nodes[0].refusal();
+    assert!(refusal.contains("put back what was here"), "{refusal}");
+    std::fs::rename(&another, &state).unwrap();
     field.start_all();
 
     // A state may be computed again from a whole log, but not from a shortened one.

@@ -112,6 +112,18 @@ fn check_table<S: Settings>(sections: &[Section]) -> Result<(), SettingsError> {
     }
 }
 
+/// What is wrong and in which line; the line itself is not shown, because it may hold a secret.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    match before {
+        Some(before) => {
+            let line = before.matches('\n').count() + 1;
+            format!("line {line}: {}", error.message())
+        }
+        None => error.message().to_owned(),
+    }
+}
+
 fn read_file(sections: &[Section], path: &Path) -> Result<toml::Table, SettingsError> {
     let text = std::fs::read_to_string(path).map_err(|source| SettingsError::Read {
         path: path.to_owned(),
@@ -119,7 +131,7 @@ fn read_file(sections: &[Section], path: &Path) -> Result<toml::Table, SettingsE
     })?;
     let table: toml::Table = toml::from_str(&text).map_err(|error| SettingsError::Syntax {
         path: path.to_owned(),
-        reason: error.to_string(),
+        reason: syntax(&text, &error),
     })?;
     let mut problems = Vec::new();
     check_keys(sections, "", &table, &mut problems);

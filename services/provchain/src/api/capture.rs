@@ -23,9 +23,6 @@ use crate::machine::read;
 /// Roles whose holders may write. Consumers and auditors read.
 pub(super) const WRITERS: &[&str] = &["farmer", "processor", "transporter", "retailer", "admin"];
 
-/// How long a capture waits for its turn.
-const TURN_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
-
 /// Takes a document in, all of its events or none.
 pub(super) async fn capture(
     State(api): State<Api>,
@@ -92,21 +89,26 @@ pub(super) async fn take_in(
     body: Bytes,
     events_max: Option<usize>,
 ) -> Result<Accepted, ApiError> {
-    let turn = tokio::time::timeout(TURN_WAIT, api.captures.acquire()).await;
-    let _turn = turn
-        .map_err(|_| ApiError::Busy("too many captures at a time: try again".into()))?
-        .map_err(|error| ApiError::Internal(error.to_string()))?;
+    let turn = api.capture_turn().await?;
     let secret = api.founded().await?.secret;
     let time_ms = kit::clock::unix_ms();
     let mut limits = api.limits.clone();
     limits.events_max = events_max.unwrap_or(limits.events_max);
+    let bytes_max = api.command_bytes_max;
     let sealed = tokio::task::spawn_blocking(move || {
         let document = capture::parse(&body, &limits).map_err(ApiError::Invalid)?;
-        let sealed = seal_all(&document, &submitter, &secret, time_ms, &limits)?;
+        let sealer = Sealer {
+            document: &document,
+            submitter: &submitter,
+            secret: &secret,
+            time_ms,
+            limits: &limits,
+        };
+        let sealed = sealer.seal_all(bytes_max)?;
         let ids: Vec<_> = document.events.into_iter().map(|event| event.id).collect();
-        Ok::<_, ApiError>((sealed, ids))
+        Ok::<_, ApiError>((sealed, ids, turn))
     });
-    let (entries, ids) = sealed
+    let (entries, ids, _turn) = sealed
         .await
         .map_err(|error| ApiError::Internal(error.to_string()))??;
     let count = entries.len() as u64;
@@ -162,69 +164,77 @@ fn conflict(refused: &[Duplicate], ids: &[Option<String>]) -> ApiError {
     ApiError::Conflict { reason, conflicts }
 }
 
-fn seal_all(
-    document: &Document,
-    submitter: &str,
-    secret: &LedgerSecret,
+/// What all events of a document have in common.
+struct Sealer<'a> {
+    document: &'a Document,
+    submitter: &'a str,
+    secret: &'a LedgerSecret,
     time_ms: u64,
-    limits: &crate::epcis::Limits,
-) -> Result<Vec<Entry>, ApiError> {
-    document
-        .events
-        .iter()
-        .enumerate()
-        .map(|(position, event)| {
-            seal(
-                document, position, event, submitter, secret, time_ms, limits,
-            )
-        })
-        .collect()
+    limits: &'a crate::epcis::Limits,
 }
 
-fn seal(
-    document: &Document,
-    position: usize,
-    event: &Event,
-    submitter: &str,
-    secret: &LedgerSecret,
-    time_ms: u64,
-    limits: &crate::epcis::Limits,
-) -> Result<Entry, ApiError> {
-    // What cannot be told apart within bounds is the sender's to mend, not a fault of ours.
-    let costly = |message: String| {
-        ApiError::Invalid(vec![Issue {
-            event: Some(position),
-            pointer: String::new(),
-            field: String::new(),
-            rule: Rule::Limit,
-            message,
-        }])
-    };
-    let fault = |reason: String| ApiError::Internal(format!("event {position}: {reason}"));
-    let statements = documents::event_statements(event, limits).map_err(costly)?;
-    let identifying = documents::event_identifying(event, limits).map_err(costly)?;
-    let identity = Identity::new(secret, &identifying).map_err(|error| fault(error.to_string()))?;
-    let stored = event.self_contained(&document.context);
-    let new = NewEntry {
-        kind: Kind::Event,
-        time_ms,
-        payload: Payload {
-            content_type: ContentType::JsonLd,
-            submitter: submitter.to_owned(),
-            document: serde_json::to_vec(&stored).map_err(|error| fault(error.to_string()))?,
-        },
-        statements,
-    };
-    let sealed = new
-        .seal(EntryKey::from_random(rand::random()), Custody::Plain)
-        .map_err(|error| fault(error.to_string()))?;
-    Ok(Entry {
-        leaf: sealed.leaf.encode().to_vec(),
-        payload: sealed.payload.as_bytes().to_vec(),
-        key: sealed.key.encode(),
-        identity: identity.key.0.to_vec(),
-        content: identity.content.0.to_vec(),
-    })
+impl Sealer<'_> {
+    /// Every event as an entry. Each is stored with its document's context, so that together they
+    /// may be larger than what was sent.
+    fn seal_all(&self, bytes_max: usize) -> Result<Vec<Entry>, ApiError> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for (position, event) in self.document.events.iter().enumerate() {
+            let entry = self.seal(position, event)?;
+            bytes += entry.payload.len();
+            if bytes > bytes_max {
+                return Err(too_costly(
+                    None,
+                    format!(
+                        "the events take more than {bytes_max} bytes to store, each with its \
+                         context: send fewer at a time"
+                    ),
+                ));
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    fn seal(&self, position: usize, event: &Event) -> Result<Entry, ApiError> {
+        let costly = |message| too_costly(Some(position), message);
+        let fault = |reason: String| ApiError::Internal(format!("event {position}: {reason}"));
+        let statements = documents::event_statements(event, self.limits).map_err(costly)?;
+        let identifying = documents::event_identifying(event, self.limits).map_err(costly)?;
+        let identity =
+            Identity::new(self.secret, &identifying).map_err(|error| fault(error.to_string()))?;
+        let stored = event.self_contained(&self.document.context);
+        let new = NewEntry {
+            kind: Kind::Event,
+            time_ms: self.time_ms,
+            payload: Payload {
+                content_type: ContentType::JsonLd,
+                submitter: self.submitter.to_owned(),
+                document: serde_json::to_vec(&stored).map_err(|error| fault(error.to_string()))?,
+            },
+            statements,
+        };
+        let sealed = new
+            .seal(EntryKey::from_random(rand::random()), Custody::Plain)
+            .map_err(|error| fault(error.to_string()))?;
+        Ok(Entry {
+            leaf: sealed.leaf.encode().to_vec(),
+            payload: sealed.payload.as_bytes().to_vec(),
+            key: sealed.key.encode(),
+            identity: identity.key.0.to_vec(),
+            content: identity.content.0.to_vec(),
+        })
+    }
+}
+
+/// What exceeds a bound is the sender's to mend, not a fault of ours.
+fn too_costly(event: Option<usize>, message: String) -> ApiError {
+    ApiError::Invalid(vec![Issue {
+        event,
+        pointer: String::new(),
+        field: String::new(),
+        rule: Rule::Limit,
+        message,
+    }])
 }
 
 /// `GET /capture/{id}`: what became of a capture (EPCIS 2.0, section 12.6).

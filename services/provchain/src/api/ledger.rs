@@ -24,16 +24,21 @@ pub(super) struct Tree {
 
 impl Shared {
     pub(super) async fn tree(&self) -> Result<Tree, ApiError> {
+        self.tree_and_block().await.map(|(tree, _)| tree)
+    }
+
+    async fn tree_and_block(&self) -> Result<(Tree, Option<Block>), ApiError> {
         self.read(|state| {
             let Some(founded) = read::founded(state)? else {
                 return Ok(None);
             };
             let root = read::root(state, founded.size).map_err(damaged)?;
-            Ok(Some(Tree {
+            let tree = Tree {
                 origin: founded.origin,
                 size: founded.size,
                 root,
-            }))
+            };
+            Ok(Some((tree, read::last_block(state)?)))
         })
         .await?
         .ok_or(ApiError::NotFounded)
@@ -61,8 +66,7 @@ pub(super) async fn checkpoint(State(api): State<Api>) -> Result<Response, Probl
 
 /// The ledger's size, root and newest block.
 pub(super) async fn ledger(State(api): State<Api>) -> Result<Json<Value>, Problem> {
-    let tree = api.tree().await?;
-    let block = api.read(read::last_block).await?;
+    let (tree, block) = api.tree_and_block().await?;
     Ok(Json(json!({
         "origin": tree.origin,
         "size": tree.size,

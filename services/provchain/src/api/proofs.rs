@@ -16,6 +16,9 @@ use crate::machine::read::{self, ReadError, StoredEntry, Tiles, damaged};
 /// Entries of one proof file.
 const ENTRIES_MAX: usize = 10_000;
 
+/// Content of the entries of one proof file.
+const CONTENT_BYTES_MAX: usize = 32 << 20;
+
 /// Which entry, in a tree of which size.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -151,6 +154,7 @@ impl Shared {
                 indices.len()
             )));
         }
+        let turn = self.query_turn().await?;
         let gathered = self
             .read(move |state| {
                 let Some(founded) = read::founded(state)? else {
@@ -163,14 +167,15 @@ impl Shared {
                     root,
                 };
                 gather(state, &tree, &indices)
-                    .map(|proven| proven.map(|proven| (tree, proven)))
+                    .map(|proven| proven.map(|proven| (tree, proven, turn)))
                     .map_err(damaged)
             })
             .await?;
-        let (tree, proven) = gathered?;
+        let (tree, proven, turn) = gathered?;
         let checkpoint = self.sign(&tree)?;
-        let limits = self.limits.clone();
         let entries = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let limits = crate::epcis::Limits::stored();
             proven
                 .into_iter()
                 .map(|(stored, inclusion)| disclose(&stored, inclusion, open, &limits))
@@ -190,13 +195,20 @@ fn gather(
     indices: &[u64],
 ) -> Result<Result<Proven, ApiError>, ReadError> {
     let mut hashes = TileHashes::new(Tiles(state));
-    let mut proven = Vec::with_capacity(indices.len());
+    let (mut proven, mut bytes) = (Vec::with_capacity(indices.len()), 0);
     for index in indices {
         let Some(stored) = read::entry(state, *index)? else {
             return Ok(Err(ApiError::NotFound(format!(
                 "there is no entry {index}"
             ))));
         };
+        bytes += stored.payload.as_ref().map_or(0, Vec::len);
+        if bytes > CONTENT_BYTES_MAX {
+            return Ok(Err(ApiError::BadRequest(format!(
+                "a proof file holds {CONTENT_BYTES_MAX} bytes of events at most: ask for fewer \
+                 entries at a time"
+            ))));
+        }
         let path = prove_inclusion(&mut hashes, *index, tree.size)?;
         proven.push((stored, path));
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, ApiError};
 use crate::epcis::identifier::Identifier;
-use crate::index::{EventRow, IndexLinks, events};
+use crate::index::{EventRow, IndexLinks, events, progress};
 use crate::ledger::proof::ProofFile;
 use crate::trace::{self, Direction, Limits, Reached, Step};
 
@@ -56,7 +56,8 @@ pub(super) async fn trace(
             )));
         }
     };
-    let tree_size = api.indexed().await?;
+    let size = api.indexed().await?;
+    let turn = api.query_turn().await?;
     let limits = Limits {
         depth_max: question.depth.unwrap_or(Limits::default().depth_max),
         ..Limits::default()
@@ -65,17 +66,20 @@ pub(super) async fn trace(
     let found = api
         .index
         .read(move |index| {
+            let _turn = turn;
             let mut links = IndexLinks(index);
+            // The index may have gone on since.
+            let tree_size = progress(index)?.max(size);
             if !links.knows(&start)? {
                 return Ok(None);
             }
             let lineage = trace::walk(&mut links, &start, direction, limits)?;
             let events = events(index, lineage.entries.iter().copied())?;
-            Ok(Some((lineage, events)))
+            Ok(Some((tree_size, lineage, events)))
         })
         .await
         .map_err(ApiError::from)?;
-    let (lineage, events) =
+    let (tree_size, lineage, events) =
         found.ok_or_else(|| ApiError::NotFound(format!("no event names {epc}")))?;
     let proof = if question.proofs {
         Some(

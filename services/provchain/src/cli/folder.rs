@@ -117,7 +117,18 @@ impl LedgerReader for Folder {
 
     fn entries(&mut self, from: u64, limit: usize) -> rusqlite::Result<Vec<EntryRecord>> {
         let mut records = Vec::new();
-        for entry in read::entries(&self.state, from, limit)? {
+        // A page may hold less than was asked for, and here only the end of the ledger does.
+        let mut page = read::entries(&self.state, from, limit)?;
+        while let Some(last) = page.last().map(|entry| entry.index)
+            && page.len() < limit
+        {
+            let more = read::entries(&self.state, last + 1, limit - page.len())?;
+            if more.is_empty() {
+                break;
+            }
+            page.extend(more);
+        }
+        for entry in page {
             let identity =
                 read::identity_of(&self.state, entry.index)?.map(|(key, content)| Identity {
                     key: Digest(key),

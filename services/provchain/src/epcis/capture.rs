@@ -44,6 +44,8 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
         limits,
         issues: Vec::new(),
         events: Vec::new(),
+        own_context: None,
+        context_bytes: 0,
     };
     let parts = capture.document(value);
     match parts {
@@ -72,6 +74,11 @@ struct Capture<'a> {
     limits: &'a Limits,
     issues: Vec<Issue>,
     events: Vec<Event>,
+    /// The last context that an event declared for itself, and what it came to: events of one
+    /// source declare the same one.
+    own_context: Option<(Value, Arc<Context>)>,
+    /// Of all contexts that events declared for themselves.
+    context_bytes: usize,
 }
 
 impl Capture<'_> {
@@ -230,6 +237,25 @@ impl Capture<'_> {
         }
     }
 
+    /// The context of an event that declares one beside its document's.
+    fn own_context(&mut self, base: &Context, own: &Value, at: &At<'_>) -> Option<Arc<Context>> {
+        if let Some((declared, context)) = &self.own_context
+            && declared == own
+        {
+            return Some(Arc::clone(context));
+        }
+        let context = Arc::new(self.context(base.clone(), own, at)?);
+        self.context_bytes += context.bytes();
+        if self.context_bytes > self.limits.context_bytes_max {
+            let message = "the events' own contexts are too large together: declare their terms \
+                           once, in the document's";
+            self.issue(Issue::new(Rule::Limit, at, message));
+            return None;
+        }
+        self.own_context = Some((own.clone(), Arc::clone(&context)));
+        Some(context)
+    }
+
     fn missing_context(&mut self, at: &At<'_>) {
         let message = format!("@context must name {}", rdf::terms::CONTEXT_URLS[0]);
         self.issue(Issue::new(Rule::Context, at, message));
@@ -247,7 +273,9 @@ impl Capture<'_> {
         }
         self.events.reserve(events.len());
         for (index, event) in events.into_iter().enumerate() {
-            if self.issues.len() >= self.limits.issues_max {
+            if self.issues.len() >= self.limits.issues_max
+                || self.context_bytes > self.limits.context_bytes_max
+            {
                 return;
             }
             self.event(event, index, context, &at.index(index));
@@ -270,10 +298,7 @@ impl Capture<'_> {
             return None;
         };
         let context = match members.get("@context") {
-            Some(own) => {
-                let base = Context::clone(context);
-                Arc::new(self.context(base, own, &at.key("@context"))?)
-            }
+            Some(own) => self.own_context(context, own, &at.key("@context"))?,
             None if context.has_epcis() => Arc::clone(context),
             None => {
                 self.missing_context(&at.key("@context"));

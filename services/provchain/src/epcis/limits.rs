@@ -15,10 +15,27 @@ pub struct Limits {
     pub string_bytes_max: usize,
     /// Most JSON values in one document; bounds the memory that a small body can claim.
     pub values_max: usize,
+    /// Most memory that the contexts take which events declare for themselves.
+    pub context_bytes_max: usize,
     /// Most issues reported before the check of a document ends.
     pub issues_max: usize,
     /// Bounds on each event's statements.
     pub rdf: rdf::Limits,
+}
+
+impl Limits {
+    /// For reading what was taken in before: whatever is taken under any settings can be read
+    /// again, in the form in which it is stored.
+    #[must_use]
+    pub fn stored() -> Self {
+        let admission = Self::default();
+        Self {
+            document_bytes_max: usize::MAX,
+            depth_max: admission.depth_max + 2,
+            values_max: usize::MAX,
+            ..admission
+        }
+    }
 }
 
 impl Default for Limits {
@@ -29,6 +46,7 @@ impl Default for Limits {
             depth_max: 32,
             string_bytes_max: 64 << 10,
             values_max: 1_000_000,
+            context_bytes_max: 16 << 20,
             issues_max: 100,
             rdf: rdf::Limits::default(),
         }

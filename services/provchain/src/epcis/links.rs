@@ -118,6 +118,9 @@ impl LinkSet {
                     EventType::Extension(_),
                     Role::Input | Role::Output | Role::Parent | Role::Child,
                 ) => Role::Object,
+                // It ties items to a transaction and not to one another: its parent is another
+                // item of the transaction, and its DELETE unpacks nothing.
+                (EventType::Transaction, Role::Parent) => Role::Object,
                 _ => role,
             };
             set.collect(event, field, role, inner, &mut seen);

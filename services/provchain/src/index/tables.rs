@@ -11,7 +11,7 @@ use crate::epcis::{self, Event, capture};
 use crate::machine::read::StoredEntry;
 
 /// Bumped when an index of the old layout has to be made again.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 
 const TABLES: &str = "
     CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
@@ -62,10 +62,18 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, u64)> {
     } else if format != FORMAT {
         return Err(rusqlite::Error::InvalidQuery);
     }
-    let next = connection.query_row("SELECT next FROM progress WHERE id = 1", [], |row| {
-        row.get(0)
-    })?;
+    let next = progress(&connection)?;
     Ok((connection, next))
+}
+
+/// The number of entries that are in.
+///
+/// # Errors
+/// Those of the database.
+pub fn progress(index: &Connection) -> rusqlite::Result<u64> {
+    index
+        .prepare_cached("SELECT next FROM progress WHERE id = 1")?
+        .query_row([], |row| row.get(0))
 }
 
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
@@ -108,7 +116,7 @@ pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::
     let Some(document) = entry.document() else {
         return Ok(());
     };
-    let limits = epcis::Limits::default();
+    let limits = epcis::Limits::stored();
     let Ok(mut document) = capture::parse(&document, &limits) else {
         // It was checked when it was captured: another build's rules are stricter.
         tracing::warn!(

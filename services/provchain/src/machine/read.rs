@@ -126,14 +126,25 @@ impl StoredEntry {
     }
 }
 
-/// Up to `limit` entries from `from` on.
+/// Content that is read at a time; an entry has some hundred bytes or some megabytes.
+const PAGE_BYTES: usize = 16 << 20;
+
+/// Up to `limit` entries from `from` on, fewer where they are large, and one at least if there is
+/// one.
 pub fn entries(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<Vec<StoredEntry>> {
-    state
-        .prepare_cached(
-            "SELECT idx, leaf, payload, key FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2",
-        )?
-        .query_map(params![from, limit], StoredEntry::from_row)?
-        .collect()
+    let mut select = state.prepare_cached(
+        "SELECT idx, leaf, payload, key FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2",
+    )?;
+    let (mut page, mut bytes) = (Vec::new(), 0);
+    for entry in select.query_map(params![from, limit], StoredEntry::from_row)? {
+        let entry = entry?;
+        bytes += entry.payload.as_ref().map_or(0, Vec::len);
+        page.push(entry);
+        if bytes >= PAGE_BYTES {
+            break;
+        }
+    }
+    Ok(page)
 }
 
 /// The entry at `index`.

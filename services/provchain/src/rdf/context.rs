@@ -17,6 +17,12 @@ use super::{RdfError, Refusal};
 
 /// Most terms that a document may declare.
 const TERMS_MAX: usize = 512;
+/// Most bytes that they may take with what they stand for.
+const BYTES_MAX: usize = 64 << 10;
+/// What a term takes beside its texts, roughly.
+const TERM_BYTES: usize = 96;
+/// Most terms that are defined by each other in a row; the definitions nest as deep.
+const CHAIN_MAX: usize = 32;
 
 /// Schemes that identifiers in events begin with: a prefix of that name would turn every such
 /// identifier into another one.
@@ -29,6 +35,7 @@ const SCHEMES: [&str; 9] = [
 pub struct Context {
     has_epcis: bool,
     terms: HashMap<Box<str>, Term>,
+    bytes: usize,
 }
 
 /// A term that the document declares.
@@ -49,6 +56,14 @@ enum TermCoercion {
 }
 
 impl Term {
+    fn text_bytes(&self) -> usize {
+        let datatype = match &self.coercion {
+            TermCoercion::Datatype(iri) => iri.len(),
+            TermCoercion::Plain | TermCoercion::Id | TermCoercion::Vocab => 0,
+        };
+        self.iri.len() + datatype
+    }
+
     fn property(&self) -> Property<'_> {
         Property {
             namespace: &self.iri,
@@ -103,6 +118,11 @@ impl Context {
     /// Whether GS1's context is in force.
     pub fn has_epcis(&self) -> bool {
         self.has_epcis
+    }
+
+    /// The memory that the declared terms take, roughly.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether `name` was declared in a form that a compact name may begin with.
@@ -210,6 +230,9 @@ impl<'a> Definitions<'a> {
         if SCHEMES.contains(&term) {
             return refuse(Refusal::SchemeAsPrefix);
         }
+        if self.open.len() >= CHAIN_MAX {
+            return refuse(Refusal::TermChain);
+        }
         self.open.push(term);
         let defined = match &self.definitions[term] {
             Value::String(iri) => self.simple(term, iri, at)?,
@@ -232,8 +255,11 @@ impl<'a> Definitions<'a> {
         match self.context.terms.get(term) {
             Some(known) if *known == defined => Ok(()),
             Some(_) => refuse(Refusal::RedefinedTerm),
-            None if self.context.terms.len() >= TERMS_MAX => refuse(Refusal::TooManyTerms),
             None => {
+                self.context.bytes += TERM_BYTES + term.len() + defined.text_bytes();
+                if self.context.terms.len() >= TERMS_MAX || self.context.bytes > BYTES_MAX {
+                    return refuse(Refusal::TooManyTerms);
+                }
                 self.context.terms.insert(term.into(), defined);
                 Ok(())
             }

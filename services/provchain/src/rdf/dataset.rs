@@ -58,6 +58,7 @@ pub struct Dataset {
     text: String,
     quads: Vec<Quad>,
     blank_nodes: u32,
+    line_bytes: usize,
 }
 
 impl Dataset {
@@ -111,8 +112,17 @@ impl Dataset {
         self.since(start)
     }
 
+    /// The bytes that the statements take when they are written out, names of blank nodes apart.
+    pub fn line_bytes(&self) -> usize {
+        self.line_bytes
+    }
+
     /// Adds a statement.
     pub fn push(&mut self, quad: Quad) {
+        let terms = [Some(quad.subject), Some(quad.predicate), Some(quad.object)];
+        for term in terms.into_iter().chain([quad.graph]).flatten() {
+            self.line_bytes += self.text(term).len();
+        }
         self.quads.push(quad);
     }
 

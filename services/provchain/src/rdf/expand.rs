@@ -265,6 +265,9 @@ impl<'a> Expander<'a> {
             return Err(RdfError::TooManyStatements(self.limits.statements_max));
         }
         self.dataset.state(subject, predicate, object);
+        if self.dataset.line_bytes() > self.limits.bytes_max {
+            return Err(RdfError::TooManyBytes(self.limits.bytes_max));
+        }
         Ok(())
     }
 }

@@ -237,6 +237,13 @@ fn a_walk_that_a_limit_cut_short_says_so() {
             },
             2,
         ),
+        (
+            Limits {
+                links_max: 2,
+                ..whole
+            },
+            2,
+        ),
     ] {
         let Ok(lineage) = walk(&mut links.clone(), "a", Direction::Down, limits);
         assert!(lineage.truncated, "{limits:?}");

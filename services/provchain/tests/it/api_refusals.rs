@@ -81,6 +81,69 @@ async fn documents_that_are_wrong_are_refused_and_change_nothing() {
     assert_eq!(ledger.tree(ledger.first()).await, tree);
 }
 
+/// Small bodies that grow in a node: terms that are defined by terms, a context that is stored with
+/// every event, a prefix that is written out in every statement, contexts of events' own.
+#[tokio::test]
+async fn documents_that_would_grow_beyond_bounds_are_refused_and_end_no_node() {
+    let ledger = ledger().await;
+    let pid = ledger.first().pid();
+    let tree = ledger.tree(ledger.first()).await;
+    let context = |own: Value| {
+        let mut contexts = document(&json!([]))["@context"].clone();
+        contexts.as_array_mut().expect("contexts").push(own);
+        contexts
+    };
+
+    let mut chain = serde_json::Map::new();
+    for link in 0..20_000 {
+        chain.insert(format!("t{link}"), format!("t{}:x", link + 1).into());
+    }
+    chain.insert("t20000".into(), "https://ns.example.com/".into());
+    let mut chained = document(&json!([object_event()]));
+    chained["@context"] = context(chain.into());
+
+    let long = format!("https://ns.example.com/{}/", "x".repeat(60_000));
+    let events: Vec<Value> = (0..1_000)
+        .map(|number| {
+            let mut event = object_event();
+            event["eventID"] = json!(format!("urn:uuid:00000000-0000-4000-8000-{number:012}"));
+            event
+        })
+        .collect();
+    let mut stored_often = document(&json!(events));
+    stored_often["@context"] = context(json!({ "own": long }));
+
+    let mut written_often = object_event();
+    let parts: Vec<Value> = (0..1_000).map(|part| json!({ "own:part": part })).collect();
+    written_often["own:parts"] = parts.into();
+    let mut written_often = document(&json!([written_often]));
+    written_often["@context"] = context(json!({ "own": long }));
+
+    let own = events.iter().enumerate().map(|(number, event)| {
+        let mut event = event.clone();
+        event["@context"] = json!({ (format!("a{number}")): "own:a", "b": "own:b" });
+        event
+    });
+    let mut own_contexts = document(&own.collect());
+    let short = format!("https://ns.example.com/{}/", "x".repeat(20_000));
+    own_contexts["@context"] = context(json!({ "own": short }));
+
+    for (body, status, part) in [
+        (chained, 400, "chain of other terms"),
+        (stored_often, 413, "each with its context"),
+        (written_often, 400, "identifiers written out"),
+        (own_contexts, 400, "too large together"),
+    ] {
+        let ld = "application/ld+json";
+        let answer = post(&ledger, "/capture", ld, body.to_string()).await;
+        assert!(answer.text().contains(part), "{part}: {}", answer.text());
+        answer.problem(status);
+    }
+    assert_eq!(ledger.tree(ledger.first()).await, tree);
+    assert_eq!(ledger.first().pid(), pid);
+    assert!(ledger.first().is_running());
+}
+
 #[tokio::test]
 async fn a_body_of_a_hundred_megabytes_is_refused_whether_or_not_it_says_its_length() {
     const PIECE: usize = 1 << 20;

@@ -139,3 +139,13 @@ fn an_event_of_ones_own_type_only_mentions_its_items() {
     assert_eq!(keys(&set, Role::Object), [PALLET, CASE, CLASS]);
     assert_eq!(keys(&set, Role::Parent), [""; 0]);
 }
+
+#[test]
+fn a_transaction_that_ends_unpacks_nothing() {
+    let mut event = epcis_fixtures::transaction_event();
+    event["parentID"] = json!("urn:epc:id:sscc:0614141.1234567890");
+    event["action"] = json!("DELETE");
+    let set = links(&event);
+    assert_eq!(keys(&set, Role::Parent), [""; 0]);
+    assert!(keys(&set, Role::Object).contains(&PALLET), "{set:?}");
+}
