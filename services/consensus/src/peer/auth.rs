@@ -267,6 +267,21 @@ mod tests {
     }
 
     #[test]
+    fn a_new_caller_gets_in_with_the_first_challenge_that_it_is_told() {
+        let receiver = authority("s", "n");
+        for _ in 0..2 * CALLERS_MAX + 10 {
+            let caller = authority("s", "n");
+            let mut unasked = HeaderMap::new();
+            caller.sign("/p", &ends(), "", &mut unasked);
+            assert_eq!(receiver.check("/p", &unasked), Err(Refused::Challenge));
+            assert_eq!(
+                receiver.check("/p", &signed(&caller, &receiver)),
+                Ok(ends())
+            );
+        }
+    }
+
+    #[test]
     fn a_signed_call_is_admitted_once() {
         let (caller, receiver) = (authority("s", "n"), authority("s", "n"));
         let headers = signed(&caller, &receiver);

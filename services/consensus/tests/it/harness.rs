@@ -144,7 +144,15 @@ impl Field {
     /// The place of the leader among the running nodes that `counts`.
     pub fn leader_among(&self, counts: impl Fn(usize) -> bool) -> usize {
         let mut found = None;
-        eventually("a single leader", || {
+        let what = || {
+            let running = self.nodes.iter().filter(|node| node.is_running());
+            let told = running.map(|node| {
+                let cluster = node.cluster();
+                format!("{:?} {:?}", cluster.unready(), cluster.status())
+            });
+            format!("a single leader: {:#?}", told.collect::<Vec<_>>())
+        };
+        eventually_told(what, || {
             let leads: Vec<usize> = (0..self.nodes.len())
                 .filter(|at| counts(*at) && self.nodes[*at].is_running())
                 .filter(|at| self.nodes[*at].cluster().leads())
@@ -183,10 +191,15 @@ impl Field {
 }
 
 /// Waits until `reached`.
-pub fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+pub fn eventually(what: &str, reached: impl FnMut() -> bool) {
+    eventually_told(|| what.to_owned(), reached);
+}
+
+/// Waits until `reached`, and says in the end `what` stood in the way.
+fn eventually_told(what: impl Fn() -> String, mut reached: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !reached() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        assert!(Instant::now() < deadline, "waited in vain: {}", what());
         pause();
     }
 }

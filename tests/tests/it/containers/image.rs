@@ -63,22 +63,15 @@ impl Ledger {
     }
 }
 
-/// The binary beside the tests. Cargo brings it up to date first, the way that `make test` builds
-/// it: an old one may lie there when only this crate's tests were asked for.
+/// The binary beside the tests: cargo builds it before it runs the tests of the workspace, and not
+/// when only this crate's are asked for. (To ask cargo from here would compile much of the
+/// workspace anew: it gives its own variables to tests, and build scripts look at them.)
 fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("a path");
     let folder = tests.ancestors().nth(2).expect("cargo's folder");
-    let profile = match folder.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(profile) => profile,
-    };
-    let built = Command::new(env!("CARGO"))
-        .args(["test", "--quiet", "--workspace", "--no-run"])
-        .args(["--profile", profile])
-        .current_dir(root())
-        .output();
-    printed(built);
-    folder.join("provchain")
+    let binary = folder.join("provchain");
+    assert!(binary.exists(), "run cargo test --workspace: {binary:?} is missing");
+    binary
 }
 
 fn root() -> &'static Path {
