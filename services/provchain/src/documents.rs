@@ -3,7 +3,11 @@
 use crate::epcis::{Event, Limits, capture};
 use crate::ledger::identity::Identifying;
 
-fn read(document: &[u8], limits: &Limits) -> Result<Event, String> {
+/// A stored event.
+///
+/// # Errors
+/// A sentence that says why it is none.
+pub fn read(document: &[u8], limits: &Limits) -> Result<Event, String> {
     let mut read = capture::parse(document, limits).map_err(|issues| {
         issues
             .first()

@@ -5,6 +5,7 @@
 //! ledger's entries, and made again when it is lost or behind.
 
 mod links;
+mod row;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use self::links::IndexLinks;
-pub use self::tables::{EventRow, events, progress};
+pub use self::row::EventRow;
+pub use self::tables::{events, progress};
 use crate::machine::read::StoredEntry;
 
 /// Why the index cannot answer.

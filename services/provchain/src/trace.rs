@@ -84,10 +84,10 @@ pub trait Links {
     fn touches(&mut self, item: &str) -> Result<Vec<Touch>, Self::Error>;
     /// The identifiers with `role` in the event of `entry`.
     fn named(&mut self, entry: u64, role: Role) -> Result<Vec<Named>, Self::Error>;
-    /// The lots that `item` is known to be of.
-    fn lots_of(&mut self, item: &str) -> Result<Vec<String>, Self::Error>;
-    /// The instances known to be of the lot `item`.
-    fn instances_of(&mut self, item: &str) -> Result<Vec<String>, Self::Error>;
+    /// The lots that `item` is known to be of, each with the first entry that says so.
+    fn lots_of(&mut self, item: &str) -> Result<Vec<(String, u64)>, Self::Error>;
+    /// The instances known to be of the lot `item`, each with the first entry that says so.
+    fn instances_of(&mut self, item: &str) -> Result<Vec<(String, u64)>, Self::Error>;
 }
 
 /// Why one item leads to another.
@@ -107,6 +107,7 @@ pub enum Via {
 /// A step of the walk. It goes the way that the goods went: from what was before to what became of
 /// it, whichever way was walked.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Step {
     /// What was before.
     pub from: String,
@@ -114,13 +115,13 @@ pub struct Step {
     pub to: String,
     /// Why.
     pub via: Via,
-    /// The entry that says so; a lot's instances may be known from their identifiers alone.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub entry: Option<u64>,
+    /// The entry that says so.
+    pub entry: u64,
 }
 
 /// An item that was reached.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Reached {
     /// What it compares by.
     pub item: String,
@@ -138,7 +139,9 @@ pub struct Lineage {
     pub items: Vec<Reached>,
     /// The steps between them.
     pub steps: BTreeSet<Step>,
-    /// The entries of all events that the items took part in, within their windows.
+    /// The entries of all events that the items took part in, within their windows; and of those
+    /// that say of which lot an instance is, or why a part is left out. Whoever has these events
+    /// and no other walks the same way: that is how an answer is verified.
     pub entries: BTreeSet<u64>,
     /// The business transactions that these events were part of.
     pub transactions: BTreeSet<String>,
@@ -188,7 +191,13 @@ impl Window {
 
 /// What was taken out of a whole, in the order of time.
 #[derive(Default)]
-struct Departures(Vec<(i64, Vec<Named>)>);
+struct Departures(Vec<Departure>);
+
+struct Departure {
+    time: i64,
+    entry: u64,
+    parts: Vec<Named>,
+}
 
 /// What happened to an item, read once.
 struct Life {
@@ -198,12 +207,11 @@ struct Life {
 
 impl Departures {
     /// When `part`, put in at `since`, leaves: at the first event that takes it, or everything, out.
-    fn of(&self, part: &str, since: i64) -> i64 {
+    fn of(&self, part: &str, since: i64) -> Option<&Departure> {
         let takes_out =
             |parts: &[Named]| parts.is_empty() || parts.iter().any(|named| named.item == part);
-        let mut later = self.0.iter().filter(|(time, _)| *time >= since);
-        let left = later.find(|(_, parts)| takes_out(parts));
-        left.map_or(i64::MAX, |(time, _)| *time)
+        let mut later = self.0.iter().filter(|departure| departure.time >= since);
+        later.find(|departure| takes_out(&departure.parts))
     }
 }
 
@@ -283,7 +291,17 @@ impl<L: Links> Walk<'_, L> {
         }
     }
 
-    fn step(&mut self, here: &str, there: &str, via: Via, entry: Option<u64>) {
+    /// Notes an event that the answer rests on, and the business transactions that it is part of.
+    fn rest_on(&mut self, entry: u64) -> Result<(), L::Error> {
+        if self.lineage.entries.insert(entry) {
+            for transaction in self.links.named(entry, Role::Transaction)? {
+                self.lineage.transactions.insert(transaction.item);
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, here: &str, there: &str, via: Via, entry: u64) {
         let (from, to) = match self.direction {
             Direction::Down => (here, there),
             Direction::Up => (there, here),
@@ -310,11 +328,7 @@ impl<L: Links> Walk<'_, L> {
                 self.lineage.truncated = true;
                 return Ok(());
             }
-            if self.lineage.entries.insert(touch.entry) {
-                for transaction in self.links.named(touch.entry, Role::Transaction)? {
-                    self.lineage.transactions.insert(transaction.item);
-                }
-            }
+            self.rest_on(touch.entry)?;
             self.follow(item, touch, window, &life.departures, depth)?;
         }
         let others = match self.direction {
@@ -332,8 +346,9 @@ impl<L: Links> Walk<'_, L> {
                 ..window
             },
         };
-        for other in others {
-            self.step(item, &other, Via::Lot, None);
+        for (other, entry) in others {
+            self.rest_on(entry)?;
+            self.step(item, &other, Via::Lot, entry);
             self.reach(&other, false, onward, depth + 1);
         }
         Ok(())
@@ -360,12 +375,13 @@ impl<L: Links> Walk<'_, L> {
                     let life = self.life(&whole.item)?;
                     self.looked_at += life.departures.0.len();
                     let left = life.departures.of(item, touch.time);
+                    let left = left.map_or(i64::MAX, |departure| departure.time);
                     let onward = Window {
                         from: touch.time,
                         until: left.min(window.until),
                         ..Window::ALL
                     };
-                    self.step(item, &whole.item, Via::Aggregation, Some(touch.entry));
+                    self.step(item, &whole.item, Via::Aggregation, touch.entry);
                     self.reach(&whole.item, whole.class, onward, depth + 1);
                 }
                 Ok(())
@@ -373,7 +389,10 @@ impl<L: Links> Walk<'_, L> {
             (Direction::Up, Role::Parent) if !ended => {
                 for part in self.links.named(touch.entry, Role::Child)? {
                     self.looked_at += departures.0.len();
-                    if departures.of(&part.item, touch.time) < window.stays {
+                    if let Some(departure) = departures.of(&part.item, touch.time)
+                        && departure.time < window.stays
+                    {
+                        self.rest_on(departure.entry)?;
                         continue;
                     }
                     let onward = Window {
@@ -381,7 +400,7 @@ impl<L: Links> Walk<'_, L> {
                         stays: window.stays.max(touch.time),
                         ..Window::ALL
                     };
-                    self.step(item, &part.item, Via::Aggregation, Some(touch.entry));
+                    self.step(item, &part.item, Via::Aggregation, touch.entry);
                     self.reach(&part.item, part.class, onward, depth + 1);
                 }
                 Ok(())
@@ -395,7 +414,7 @@ impl<L: Links> Walk<'_, L> {
                     Role::Output,
                 ] {
                     for named in self.links.named(touch.entry, role)? {
-                        self.step(item, &named.item, Via::Transaction, Some(touch.entry));
+                        self.step(item, &named.item, Via::Transaction, touch.entry);
                         self.reach(&named.item, named.class, Window::ALL, depth + 1);
                     }
                 }
@@ -432,11 +451,11 @@ impl<L: Links> Walk<'_, L> {
         for (entry, time) in entries {
             let named = self.links.named(entry, to)?;
             if !named.is_empty() {
-                self.lineage.entries.insert(entry);
+                self.rest_on(entry)?;
             }
             let onward = Window::across(self.direction, time);
             for other in named {
-                self.step(item, &other.item, Via::Transformation, Some(entry));
+                self.step(item, &other.item, Via::Transformation, entry);
                 self.reach(&other.item, other.class, onward, depth + 1);
             }
         }
@@ -454,7 +473,11 @@ impl<L: Links> Walk<'_, L> {
             if touch.role == Role::Parent && touch.action == Some(Action::Delete) {
                 let parts = self.links.named(touch.entry, Role::Child)?;
                 self.looked_at += parts.len();
-                departures.0.push((touch.time, parts));
+                departures.0.push(Departure {
+                    time: touch.time,
+                    entry: touch.entry,
+                    parts,
+                });
             }
         }
         let life = Rc::new(Life {

@@ -9,13 +9,20 @@
 //! damage inside entries apart from damage elsewhere. Where a leaf and the stored tree disagree, a
 //! third witness decides which of them is damaged: the hash of the tile in the level above, or a
 //! signed block.
+//!
+//! Who rewrites a copy can seal it with keys of his own and list them in it. So the report says how
+//! far keys that are trusted from outside vouch for the entries, and calls nothing authentic beyond.
+//!
+//! [`Answer`] checks what the answer to a trace says against the entries that are proven with it.
 
+mod answer;
 mod blocks;
 mod entries;
 mod reader;
 mod report;
 mod tree;
 
+pub use answer::Answer;
 pub use reader::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 pub use report::{Damage, Finding, Report};
 
@@ -46,8 +53,9 @@ pub struct Verifier<'a> {
     /// The ledger's secret and the reading of identities; without them identities are checked to
     /// be unique, not to be those of their events.
     pub identities: Option<(&'a LedgerSecret, &'a IdentifyingOf<'a>)>,
-    /// Keys known from outside the ledger. With none, the ledger is checked against the node keys
-    /// that it holds itself, which whoever rewrote all of it could have replaced.
+    /// Keys known from outside the ledger; those that are named as its origin count. With none, the
+    /// ledger is checked against the node keys that it holds itself, which whoever rewrote all of it
+    /// could have replaced: then nothing in it is authenticated.
     pub trusted: &'a [VerifierKey],
 }
 
@@ -75,6 +83,13 @@ impl Verifier<'_> {
     }
 }
 
+/// A checkpoint that is kept beside the ledger.
+struct KeptCheckpoint {
+    checkpoint: Checkpoint,
+    /// Whether a trusted key signed it.
+    vouched: bool,
+}
+
 /// One verification under way.
 struct Run<'a, R> {
     verifier: &'a Verifier<'a>,
@@ -84,7 +99,7 @@ struct Run<'a, R> {
     /// The tree over the entries so far.
     tree: Appender,
     blocks: blocks::Chain,
-    checkpoints: Vec<Checkpoint>,
+    checkpoints: Vec<KeptCheckpoint>,
     /// The identities of the entries, added up in a way that does not depend on their order.
     identities: Digest,
     report: Report,
@@ -112,17 +127,22 @@ impl<'a, R: LedgerReader> Run<'a, R> {
         for note in &notes {
             match check_note(note, &origin, size, &node_verifiers) {
                 Ok(signed) => {
-                    report.authenticated |= signed.verify(verifier.trusted).is_ok();
-                    checkpoints.push(signed.checkpoint().clone());
+                    let vouched = signed.verify(verifier.trusted);
+                    if let Err(error) = &vouched
+                        && !verifier.trusted.is_empty()
+                    {
+                        let reason = format!("no trusted key vouches for it: {error}");
+                        report.damage(Damage::Checkpoint { reason });
+                    }
+                    checkpoints.push(KeptCheckpoint {
+                        vouched: vouched.is_ok(),
+                        checkpoint: signed.checkpoint().clone(),
+                    });
                 }
                 Err(reason) => report.damage(Damage::Checkpoint { reason }),
             }
         }
-        if !verifier.trusted.is_empty() && !report.authenticated {
-            let reason = "none is signed by a trusted key".to_owned();
-            report.damage(Damage::Checkpoint { reason });
-        }
-        let blocks = blocks::Chain::new(&origin, &node_keys);
+        let blocks = blocks::Chain::new(&origin, &node_keys, verifier.trusted);
         let identities = Digest([0; 32]);
         let tree = Appender::default();
         Self {

@@ -29,6 +29,8 @@ pub(super) struct Answer {
     /// What it compares by.
     item: String,
     direction: Direction,
+    /// The most steps that the walk took from the item.
+    depth: u32,
     /// The number of entries of the ledger that the answer rests on.
     tree_size: u64,
     items: Vec<Reached>,
@@ -93,6 +95,7 @@ pub(super) async fn trace(
         epc,
         item,
         direction: question.direction,
+        depth: limits.depth_max,
         tree_size,
         items: lineage.items,
         steps: lineage.steps.into_iter().collect(),

@@ -1,10 +1,11 @@
-//! `provchain verify`: a ledger folder or a proof file, checked without any node.
+//! `provchain verify`: a ledger folder, a proof file or an answer to a trace, checked without any
+//! node.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::json;
 
@@ -13,15 +14,13 @@ use crate::documents;
 use crate::epcis::Limits;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::{ProofFile, Trust, Verdict};
-use crate::verify::Verifier;
-
-/// Exit status when everything fits together, but no trusted key was given.
-const UNAUTHENTICATED: u8 = 3;
+use crate::verify::{Answer, Report, Verifier};
 
 /// What to check, and whom to trust.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A node's data folder (of a stopped node, or a copy), or a proof file
+    /// A node's data folder (of a stopped node, or a copy), a proof file, or an answer to a trace
+    /// with proofs
     path: PathBuf,
     /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
     #[arg(long = "key", value_name = "KEY")]
@@ -65,19 +64,27 @@ impl Arguments {
     fn proof(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
         let bytes = std::fs::read(&self.path)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
-        let file = ProofFile::from_json(&extract(&bytes))?;
-        let limits = Limits::default();
+        let (file, answer) = read(&bytes)?;
+        let limits = Limits::stored();
         let report = file.verify(trusted, &|document| {
             documents::statements_of(document, &limits)
         });
-        let verdict = report.verdict();
+        let mut verdict = report.verdict();
+        let mut faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        if let (Some(answer), Some(checkpoint), []) =
+            (&answer, &report.checkpoint, faults.as_slice())
+        {
+            faults = answer.differences(&file, checkpoint.size);
+            if !faults.is_empty() {
+                verdict = Verdict::Refuted;
+            }
+        }
         if self.json {
-            let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
             let checkpoint = report.checkpoint.as_ref();
             println!(
                 "{}",
                 json!({
-                    "verdict": format!("{verdict:?}").to_lowercase(),
+                    "verdict": word(verdict),
                     "good": report.good,
                     "faults": faults,
                     "size": checkpoint.map(|checkpoint| checkpoint.size),
@@ -85,7 +92,7 @@ impl Arguments {
                 })
             );
         } else {
-            for fault in &report.faults {
+            for fault in &faults {
                 println!("{fault}");
             }
             if let Some(checkpoint) = &report.checkpoint {
@@ -106,18 +113,17 @@ impl Arguments {
                 ),
                 Trust::Refused => println!("no trusted key signed it"),
             }
+            if answer.is_some() && verdict != Verdict::Refuted {
+                println!("the answer says what these entries say");
+            }
         }
-        Ok(match verdict {
-            Verdict::Authentic => ExitCode::SUCCESS,
-            Verdict::Unauthenticated => ExitCode::from(UNAUTHENTICATED),
-            Verdict::Refuted => ExitCode::FAILURE,
-        })
+        Ok(ExitCode::from(verdict.exit_status()))
     }
 
     fn folder(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
         let mut folder = Folder::open(&self.path)?;
         let secret = folder.secret();
-        let limits = Limits::default();
+        let limits = Limits::stored();
         let statements_of = |document: &[u8]| documents::statements_of(document, &limits);
         let identifying_of = |document: &[u8]| documents::identifying_of(document, &limits);
         let verifier = Verifier {
@@ -146,6 +152,7 @@ impl Arguments {
             println!(
                 "{}",
                 json!({
+                    "verdict": word(report.verdict()),
                     "good": report.is_good(),
                     "size": report.size,
                     "root": report.root,
@@ -175,35 +182,62 @@ impl Arguments {
                 report.unsealed,
                 report.root
             );
-            println!(
-                "{}",
-                if report.is_good() {
-                    "everything holds".to_owned()
-                } else {
-                    format!(
-                        "{} bad entries, {} damages elsewhere",
-                        report.bad_entries, report.damages
-                    )
-                }
-            );
+            println!("{}", told(&report, !trusted.is_empty()));
         }
-        Ok(if report.is_good() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        })
+        Ok(ExitCode::from(report.verdict().exit_status()))
     }
 }
 
-/// The proof file: the whole of it, or the `proof` of an answer to a trace.
-fn extract(bytes: &[u8]) -> Vec<u8> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        proof: Box<serde_json::value::RawValue>,
+fn word(verdict: Verdict) -> String {
+    format!("{verdict:?}").to_lowercase()
+}
+
+/// What a ledger's report comes to, for people.
+fn told(report: &Report, keys_given: bool) -> String {
+    let (size, covered) = (report.size, report.authenticated);
+    match report.verdict() {
+        Verdict::Refuted => format!(
+            "{} bad entries, {} damages elsewhere",
+            report.bad_entries, report.damages
+        ),
+        Verdict::Authentic => {
+            format!("everything holds, and trusted keys vouch for all {size} entries")
+        }
+        Verdict::Unauthenticated if size == 0 => {
+            "everything fits together, and there is no entry to vouch for".to_owned()
+        }
+        Verdict::Unauthenticated if !keys_given => {
+            "everything fits together, but nobody vouches for it: anyone could have made this folder; \
+             give --keys-file"
+                .to_owned()
+        }
+        Verdict::Unauthenticated => format!(
+            "everything fits together, but trusted keys vouch for the first {covered} of {size} \
+             entries only: anyone could have appended {covered} to {}",
+            size - 1
+        ),
     }
-    match serde_json::from_slice::<Answer>(bytes) {
-        Ok(answer) => answer.proof.get().as_bytes().to_vec(),
-        Err(_) => bytes.to_vec(),
+}
+
+/// The proof file, and the answer to a trace if the file is in one.
+fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Option<Answer>)> {
+    #[derive(serde::Deserialize)]
+    struct Members {
+        items: Option<serde::de::IgnoredAny>,
+        proof: Option<serde::de::IgnoredAny>,
+    }
+    match serde_json::from_slice(bytes) {
+        Ok(Members {
+            items: Some(_),
+            proof: None,
+        }) => bail!("this answer to a trace comes without its proof: ask with proofs=true"),
+        Ok(Members { proof: Some(_), .. }) => {
+            let answer: Answer =
+                serde_json::from_slice(bytes).context("this is no answer to a trace")?;
+            let file = ProofFile::from_json(answer.proof.get().as_bytes())?;
+            Ok((file, Some(answer)))
+        }
+        _ => Ok((ProofFile::from_json(bytes)?, None)),
     }
 }
 

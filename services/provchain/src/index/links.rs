@@ -1,4 +1,7 @@
 //! The index as the walk of [`crate::trace`] reads it.
+//!
+//! Everything comes in an order that the events give: a verifier, who has no index, gets the same
+//! answer from them.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -23,10 +26,10 @@ impl IndexLinks<'_> {
         Ok(id.is_some())
     }
 
-    fn keys(&self, sql: &str, item: &str) -> rusqlite::Result<Vec<String>> {
+    fn lots(&self, sql: &str, item: &str) -> rusqlite::Result<Vec<(String, u64)>> {
         self.0
             .prepare_cached(sql)?
-            .query_map([item], |row| row.get(0))?
+            .query_map([item], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect()
     }
 }
@@ -56,7 +59,7 @@ impl Links for IndexLinks<'_> {
         self.0
             .prepare_cached(
                 "SELECT item.key, link.class FROM link JOIN item ON item.id = link.item
-                 WHERE link.entry = ?1 AND link.role = ?2",
+                 WHERE link.entry = ?1 AND link.role = ?2 ORDER BY item.key",
             )?
             .query_map(params![entry, role_code(role)], |row| {
                 Ok(Named {
@@ -67,20 +70,20 @@ impl Links for IndexLinks<'_> {
             .collect()
     }
 
-    fn lots_of(&mut self, item: &str) -> rusqlite::Result<Vec<String>> {
-        self.keys(
-            "SELECT whole.key FROM lot
+    fn lots_of(&mut self, item: &str) -> rusqlite::Result<Vec<(String, u64)>> {
+        self.lots(
+            "SELECT whole.key, lot.entry FROM lot
              JOIN item AS whole ON whole.id = lot.lot
-             WHERE lot.instance = (SELECT id FROM item WHERE key = ?1)",
+             WHERE lot.instance = (SELECT id FROM item WHERE key = ?1) ORDER BY whole.key",
             item,
         )
     }
 
-    fn instances_of(&mut self, item: &str) -> rusqlite::Result<Vec<String>> {
-        self.keys(
-            "SELECT instance.key FROM lot
+    fn instances_of(&mut self, item: &str) -> rusqlite::Result<Vec<(String, u64)>> {
+        self.lots(
+            "SELECT instance.key, lot.entry FROM lot
              JOIN item AS instance ON instance.id = lot.instance
-             WHERE lot.lot = (SELECT id FROM item WHERE key = ?1)",
+             WHERE lot.lot = (SELECT id FROM item WHERE key = ?1) ORDER BY instance.key",
             item,
         )
     }

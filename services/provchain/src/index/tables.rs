@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
-use serde::Serialize;
-use serde_json::Value;
 
+use super::row::EventRow;
 use crate::epcis::links::{Action, LinkSet, Role};
-use crate::epcis::{self, Event, capture};
+use crate::epcis::{self, capture};
 use crate::machine::read::StoredEntry;
 
 /// Bumped when an index of the old layout has to be made again.
@@ -38,6 +37,7 @@ const TABLES: &str = "
     CREATE TABLE lot (
         instance INTEGER NOT NULL,
         lot INTEGER NOT NULL,
+        entry INTEGER NOT NULL,
         PRIMARY KEY (instance, lot)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX instance_of_lot ON lot (lot);";
@@ -128,11 +128,11 @@ pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::
     let Some(event) = document.events.pop() else {
         return Ok(());
     };
-    let set = LinkSet::of(&event);
+    let (row, set) = (EventRow::of(entry.index, &event), LinkSet::of(&event));
     let (action, time) = (set.action.map(action_code), event.time.unix_micros);
     state
         .prepare_cached("INSERT OR REPLACE INTO event (entry, type, id, action, time, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![entry.index, event.kind.name(), event.id, action, time, summary(&event)])?;
+        .execute(params![row.entry, row.kind, row.id, action, time, row.summary.to_string()])?;
     for link in &set.links {
         let item = item(state, link.key.as_str())?;
         let class = link.level == epcis::identifier::Level::Class;
@@ -143,8 +143,8 @@ pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::
     for (instance, lot) in &set.lots {
         let (instance, lot) = (item(state, instance.as_str())?, item(state, lot.as_str())?);
         state
-            .prepare_cached("INSERT OR IGNORE INTO lot (instance, lot) VALUES (?1, ?2)")?
-            .execute([instance, lot])?;
+            .prepare_cached("INSERT OR IGNORE INTO lot (instance, lot, entry) VALUES (?1, ?2, ?3)")?
+            .execute(params![instance, lot, entry.index])?;
     }
     Ok(())
 }
@@ -159,25 +159,6 @@ fn item(state: &Transaction<'_>, key: &str) -> rusqlite::Result<i64> {
             .insert([key]),
         result => result,
     }
-}
-
-/// The fields by which a person recognises an event.
-fn summary(event: &Event) -> String {
-    const FIELDS: [&str; 9] = [
-        "eventTime",
-        "action",
-        "bizStep",
-        "disposition",
-        "readPoint",
-        "bizLocation",
-        "sourceList",
-        "destinationList",
-        "bizTransactionList",
-    ];
-    let fields = FIELDS
-        .into_iter()
-        .filter_map(|field| Some((field.to_owned(), event.value.get(field)?.clone())));
-    Value::Object(fields.collect()).to_string()
 }
 
 pub(super) const ROLES: [Role; 11] = [
@@ -218,22 +199,6 @@ pub(super) fn action_of(code: Option<i64>) -> Option<Action> {
         Some(2) => Some(Action::Delete),
         _ => None,
     }
-}
-
-/// An event as a lineage shows it.
-#[derive(Clone, Debug, Serialize)]
-pub struct EventRow {
-    /// Its entry in the ledger.
-    pub entry: u64,
-    /// Its type.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Its `eventID`.
-    #[serde(rename = "eventID", skip_serializing_if = "Option::is_none")]
-    pub id: Option<String>,
-    /// The fields by which a person recognises it.
-    #[serde(flatten)]
-    pub summary: Value,
 }
 
 fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {

@@ -1,4 +1,4 @@
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::convert::Infallible;
 
 use proptest::prelude::*;
@@ -17,7 +17,8 @@ struct Told {
 #[derive(Clone, Debug, Default)]
 struct Memory {
     events: Vec<Told>,
-    lots: Vec<(String, String)>,
+    /// An instance, its lot, and the event that says so.
+    lots: Vec<(String, String, u64)>,
 }
 
 impl Links for Memory {
@@ -50,14 +51,22 @@ impl Links for Memory {
             .collect())
     }
 
-    fn lots_of(&mut self, item: &str) -> Result<Vec<String>, Infallible> {
-        let of_item = self.lots.iter().filter(|(instance, _)| instance == item);
-        Ok(of_item.map(|(_, lot)| lot.clone()).collect())
+    fn lots_of(&mut self, item: &str) -> Result<Vec<(String, u64)>, Infallible> {
+        let of_item = self.lots.iter().filter(|(instance, _, _)| instance == item);
+        let lots: BTreeMap<_, _> = of_item
+            .rev()
+            .map(|(_, lot, entry)| (lot.clone(), *entry))
+            .collect();
+        Ok(lots.into_iter().collect())
     }
 
-    fn instances_of(&mut self, item: &str) -> Result<Vec<String>, Infallible> {
-        let of_lot = self.lots.iter().filter(|(_, lot)| lot == item);
-        Ok(of_lot.map(|(instance, _)| instance.clone()).collect())
+    fn instances_of(&mut self, item: &str) -> Result<Vec<(String, u64)>, Infallible> {
+        let of_lot = self.lots.iter().filter(|(_, lot, _)| lot == item);
+        let instances: BTreeMap<_, _> = of_lot
+            .rev()
+            .map(|(instance, _, entry)| (instance.clone(), *entry))
+            .collect();
+        Ok(instances.into_iter().collect())
     }
 }
 
@@ -89,9 +98,27 @@ impl Memory {
         self.told(time, Some(Action::Delete), &named)
     }
 
-    fn of_lot(mut self, instance: &str, lot: &str) -> Self {
-        self.lots.push((instance.to_owned(), lot.to_owned()));
-        self
+    fn of_lot(self, instance: &str, lot: &str) -> Self {
+        self.seen_of_lot(0, instance, lot)
+    }
+
+    /// An event names an instance, and says of which lot it is.
+    fn seen_of_lot(mut self, time: i64, instance: &str, lot: &str) -> Self {
+        let entry = self.events.len() as u64;
+        self.lots.push((instance.to_owned(), lot.to_owned(), entry));
+        self.told(time, Some(Action::Observe), &[(Role::Object, instance)])
+    }
+
+    /// What is left where nothing but the events of `entries` is known.
+    fn only(&self, entries: &BTreeSet<u64>) -> Self {
+        let mut part = self.clone();
+        for (entry, event) in (0..).zip(&mut part.events) {
+            if !entries.contains(&entry) {
+                event.named.clear();
+            }
+        }
+        part.lots.retain(|(_, _, entry)| entries.contains(entry));
+        part
     }
 
     fn walk(&self, start: &str, direction: Direction) -> Lineage {
@@ -303,6 +330,31 @@ fn naive_down(links: &Memory, start: &str) -> BTreeSet<String> {
     }
 }
 
+#[test]
+fn a_part_that_left_too_early_is_left_out_by_the_event_that_says_so() {
+    // The crate was unpacked on the truck, behind the crate's own window.
+    let links = Memory::default()
+        .packed(1, "milk", "crate")
+        .packed(2, "crate", "truck")
+        .unpacked(3, "milk", "crate")
+        .made(4, "truck", "delivery");
+    let lineage = links.walk("delivery", Direction::Up);
+    assert_eq!(items(&lineage), ["delivery", "truck", "crate"]);
+    assert!(lineage.entries.contains(&2), "{lineage:?}");
+}
+
+#[test]
+fn the_event_that_says_of_which_lot_an_instance_is_belongs_to_the_answer() {
+    // The lot is known from an event behind the window only.
+    let links = Memory::default()
+        .made(1, "milk", "lot")
+        .packed(2, "cheese", "crate")
+        .seen_of_lot(3, "cheese", "lot");
+    let lineage = links.walk("crate", Direction::Up);
+    assert_eq!(items(&lineage), ["crate", "cheese", "lot", "milk"]);
+    assert_eq!(lineage.entries, BTreeSet::from([0, 1, 2]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -329,6 +381,38 @@ proptest! {
             let above: BTreeSet<String> = links.up(item).into_iter().collect();
             let led_here = all.iter().filter(|from| below(from).contains(item));
             prop_assert_eq!(above, led_here.cloned().collect());
+        }
+    }
+
+    #[test]
+    fn who_has_only_the_events_of_an_answer_walks_the_same_way(
+        events in prop::collection::vec((0..12_i64, 0..6_u8, 0..7_u8, 0..7_u8), 0..30),
+        depth_max in 0..5_u32,
+    ) {
+        let mut links = Memory::default();
+        for (time, kind, from, to) in events {
+            let (from, to) = (format!("item {from}"), format!("item {to}"));
+            links = match kind {
+                0 => links.made(time, &from, &to),
+                1 | 2 => links.packed(time, &from, &to),
+                3 => links.unpacked(time, &from, &to),
+                4 => links.seen_of_lot(time, &from, &to),
+                _ => links.told(time, None, &[
+                    (Role::Transformation, "run"),
+                    (Role::Transaction, "order"),
+                    (if time % 2 == 0 { Role::Input } else { Role::Output }, &from),
+                ]),
+            };
+        }
+        let limits = Limits { depth_max, ..Limits::default() };
+        for item in 0..7 {
+            for direction in [Direction::Up, Direction::Down] {
+                let item = format!("item {item}");
+                let Ok(lineage) = walk(&mut links.clone(), &item, direction, limits);
+                let mut part = links.only(&lineage.entries);
+                let Ok(again) = walk(&mut part, &item, direction, limits);
+                prop_assert_eq!(again, lineage);
+            }
         }
     }
 }

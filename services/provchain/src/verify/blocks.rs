@@ -8,12 +8,16 @@ use super::entries::add_identity;
 use super::{BlockRecord, Damage, LedgerReader, Report, Run};
 use crate::ledger::Digest;
 use crate::ledger::block::{Block, Header, Tip};
+use crate::ledger::note::{SignatureType, VerifierKey};
 
 const PAGE: usize = 256;
 
 /// Where the reading of the chain stands.
 pub(super) struct Chain {
     signers: Vec<[u8; 32]>,
+    /// The trusted keys that are this ledger's. The ledger's own list of signers is no better than
+    /// its copy: whoever rewrote that put a key into the list first.
+    trusted: Option<Vec<[u8; 32]>>,
     /// What the next block continues; nothing behind a bad block, which only it is blamed for.
     tip: Option<Tip>,
     next_height: u64,
@@ -24,8 +28,13 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    pub(super) fn new(origin: &str, signers: &[VerifyingKey]) -> Self {
+    pub(super) fn new(origin: &str, signers: &[VerifyingKey], trusted: &[VerifierKey]) -> Self {
+        let of_ledger = trusted
+            .iter()
+            .filter(|key| key.signature_type() == SignatureType::Ed25519 && key.name() == origin);
+        let of_ledger = of_ledger.map(|key| key.public_key().to_bytes()).collect();
         Self {
+            trusted: (!trusted.is_empty()).then_some(of_ledger),
             signers: signers.iter().map(VerifyingKey::to_bytes).collect(),
             tip: Some(Tip::of_new_ledger(origin)),
             next_height: 0,
@@ -33,6 +42,11 @@ impl Chain {
             ahead: None,
             ended: false,
         }
+    }
+
+    /// Whether a good block is one that a trusted key signed: all are, once there are such keys.
+    pub(super) const fn vouches(&self) -> bool {
+        self.trusted.is_some()
     }
 
     /// The next block that is good in itself, over more entries than the one before.
@@ -75,6 +89,10 @@ impl Chain {
         }
         if !self.signers.contains(&block.header.signer) {
             return Err("its signer is no node of the ledger".to_owned());
+        }
+        let is_trusted = |keys: &Vec<[u8; 32]>| keys.contains(&block.header.signer);
+        if !self.trusted.as_ref().is_none_or(is_trusted) {
+            return Err("its signer is no trusted key".to_owned());
         }
         block
             .verify_signature()

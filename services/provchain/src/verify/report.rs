@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::ledger::Digest;
 use crate::ledger::entry::EntryFault;
+use crate::ledger::proof::Verdict;
 
 /// The most findings that a report keeps; the others are counted.
 const FINDINGS_MAX: usize = 100;
@@ -25,8 +26,9 @@ pub struct Report {
     pub blocks: u64,
     /// Entries behind the last block, not sealed yet.
     pub unsealed: u64,
-    /// Whether a trusted key signed a checkpoint of the ledger.
-    pub authenticated: bool,
+    /// How many entries, from the first on, trusted keys vouch for by a checkpoint or a block over
+    /// them. What was appended behind them, anybody could have.
+    pub authenticated: u64,
     /// The number of bad entries.
     pub bad_entries: u64,
     /// The number of damages that are not inside an entry.
@@ -119,7 +121,7 @@ impl Default for Report {
             locked: 0,
             blocks: 0,
             unsealed: 0,
-            authenticated: false,
+            authenticated: 0,
             bad_entries: 0,
             damages: 0,
             first_bad_entry: None,
@@ -134,6 +136,18 @@ impl Report {
     #[must_use]
     pub const fn is_good(&self) -> bool {
         self.bad_entries == 0 && self.damages == 0
+    }
+
+    /// What it comes to. Of an empty ledger nothing is vouched for.
+    #[must_use]
+    pub const fn verdict(&self) -> Verdict {
+        if !self.is_good() {
+            Verdict::Refuted
+        } else if self.authenticated == 0 || self.authenticated < self.size {
+            Verdict::Unauthenticated
+        } else {
+            Verdict::Authentic
+        }
     }
 
     pub(super) fn bad_entry(&mut self, index: u64, fault: EntryFault) {

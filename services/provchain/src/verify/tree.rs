@@ -1,7 +1,7 @@
 //! The tree: where entries, tiles, blocks and checkpoints meet.
 
 use super::entries::{Examined, Opened};
-use super::{Damage, LedgerReader, Run};
+use super::{Damage, KeptCheckpoint, LedgerReader, Run};
 use crate::ledger::Digest;
 use crate::ledger::block::Header;
 use crate::ledger::entry::EntryFault;
@@ -81,7 +81,8 @@ impl<R: LedgerReader> Run<'_, R> {
             .iter()
             .map(|block| (block.tree_size(), block.tree_root))
             .collect();
-        let checkpoints = self.checkpoints.iter().map(|it| (it.size, it.root));
+        let checkpoints = self.checkpoints.iter().map(|it| &it.checkpoint);
+        let checkpoints = checkpoints.map(|it| (it.size, it.root));
         roots.extend(checkpoints.filter(|(size, _)| (self.tree.size() + 1..=end).contains(size)));
         roots.sort_unstable();
 
@@ -105,11 +106,13 @@ impl<R: LedgerReader> Run<'_, R> {
         for hash in hashes {
             self.tree.append(*hash);
             let size = self.tree.size();
-            if let Some(block) = blocks.next_if(|block| block.tree_size() == size)
-                && block.tree_root != self.tree.root()
-            {
-                let reason = "its root is not that of the entries".to_owned();
-                self.bad_block(block.height, reason);
+            if let Some(block) = blocks.next_if(|block| block.tree_size() == size) {
+                if block.tree_root != self.tree.root() {
+                    let reason = "its root is not that of the entries".to_owned();
+                    self.bad_block(block.height, reason);
+                } else if self.blocks.vouches() {
+                    self.report.authenticated = size;
+                }
             }
             self.check_checkpoints();
         }
@@ -123,8 +126,19 @@ impl<R: LedgerReader> Run<'_, R> {
     fn check_checkpoints(&mut self) {
         let size = self.tree.size();
         for at in 0..self.checkpoints.len() {
-            let checkpoint = &self.checkpoints[at];
-            if checkpoint.size == size && checkpoint.root != self.tree.root() {
+            let KeptCheckpoint {
+                checkpoint,
+                vouched,
+            } = &self.checkpoints[at];
+            if checkpoint.size != size {
+                continue;
+            }
+            if checkpoint.root == self.tree.root() {
+                // The tree only grows: a later one that holds covers all that an earlier one did.
+                if *vouched {
+                    self.report.authenticated = size;
+                }
+            } else {
                 let reason = format!("its root over {size} entries is not that of the entries");
                 self.report.damage(Damage::Checkpoint { reason });
             }

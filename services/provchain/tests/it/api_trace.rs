@@ -6,7 +6,9 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use provchain::epcis::identifier::Identifier;
+use provchain::ledger::proof::ProofFile;
 use provchain::rdf::{Limits, canonical_statements};
+use provchain::verify::Answer;
 use serde_json::Value;
 
 use super::cluster::Ledger;
@@ -109,6 +111,114 @@ async fn the_recalled_batch_is_traced_to_exactly_its_retailers_with_proofs_that_
     for pointer in pointers.iter().step_by(pointers.len() / 50) {
         expect_forgery_found(&proven, pointer, &file, &keys);
     }
+    // Nor when the answer says of them what they do not say.
+    for member in [
+        "epc",
+        "item",
+        "direction",
+        "truncated",
+        "items",
+        "steps",
+        "events",
+        "transactions",
+    ] {
+        let mut pointers = Vec::new();
+        facts(&proven[member], &format!("/{member}"), &mut pointers);
+        assert!(!pointers.is_empty(), "no {member}");
+        for pointer in pointers.iter().step_by(pointers.len().div_ceil(6)) {
+            expect_forgery_found(&proven, pointer, &file, &keys);
+        }
+        if let Some(list) = proven[member].as_array() {
+            let (mut less, mut more) = (proven.clone(), proven.clone());
+            less[member].as_array_mut().expect("a list").pop();
+            more[member]
+                .as_array_mut()
+                .expect("a list")
+                .push(list[0].clone());
+            for forged in [less, more] {
+                expect_difference_found(&forged, member, &file, &keys);
+            }
+        }
+    }
+    let mut up = proven.clone();
+    up["direction"] = "up".into();
+    expect_difference_found(&up, "items", &file, &keys);
+    let mut short = proven.clone();
+    short["depth"] = 1.into();
+    expect_difference_found(&short, "items", &file, &keys);
+    let mut larger = proven.clone();
+    larger["treeSize"] = 10_001.into();
+    expect_difference_found(&larger, "treeSize", &file, &keys);
+    // An event is left out everywhere, and its proof as well.
+    let mut without = proven.clone();
+    let left_out = without["events"].as_array_mut().expect("events").pop();
+    let left_out = &left_out.expect("an event")["entry"];
+    let proofs = without["proof"]["entries"].as_array_mut().expect("proofs");
+    proofs.retain(|proof| proof["index"] != *left_out);
+    let steps = without["steps"].as_array_mut().expect("steps");
+    let all = steps.len();
+    steps.retain(|step| step["entry"] != *left_out);
+    if steps.len() < all {
+        expect_difference_found(&without, "items", &file, &keys);
+    }
+    let mut nothing = proven.clone();
+    nothing["proof"]["entries"] = Value::Array(Vec::new());
+    expect_difference_found(&nothing, "there are none", &file, &keys);
+    std::fs::write(&file, ledger.get(first, &path).await.body).expect("written");
+    let (status, told) = verify(&file, Some(&keys));
+    assert_eq!(status, 1);
+    assert!(told.to_string().contains("proofs=true"), "{told}");
+}
+
+/// `provchain verify` refutes an answer, and names the member that differs.
+fn expect_difference_found(forged: &Value, part: &str, path: &Path, keys: &Path) {
+    std::fs::write(path, forged.to_string()).expect("written");
+    let (status, report) = verify(path, Some(keys));
+    assert_eq!(
+        (status, &report["verdict"]),
+        (1, &Value::from("refuted")),
+        "{part}: {report}"
+    );
+    let faults = report["faults"].to_string();
+    assert!(faults.contains(part), "no {part} in {faults}");
+}
+
+#[tokio::test]
+async fn every_answer_with_proofs_is_the_one_that_its_entries_give() {
+    let ledger = Ledger::start(1).await;
+    let sample = ledger.capture_sample(600, 44).await;
+    let node = ledger.first();
+    let recalled = percent_encoded(&sample.truth().recalled.urn);
+    let whole = ledger
+        .json(node, &format!("/api/v1/trace/{recalled}?direction=down"))
+        .await;
+    let (mut traced, mut lots, mut cut) = (0, 0, 0);
+    for item in items(&whole).iter().step_by(3) {
+        for question in [
+            "direction=down",
+            "direction=up",
+            "direction=down&depth=1",
+            "direction=up&depth=2",
+        ] {
+            let path = format!(
+                "/api/v1/trace/{}?{question}&proofs=true",
+                percent_encoded(item)
+            );
+            let text = ledger.get(node, &path).await.text();
+            let answer: Answer = serde_json::from_str(&text).expect("an answer");
+            let proof = ProofFile::from_json(answer.proof.get().as_bytes()).expect("a proof");
+            assert_eq!(answer.differences(&proof, 600), [""; 0], "{path}");
+            let answer: Value = serde_json::from_str(&text).expect("JSON");
+            let steps = answer["steps"].as_array().expect("steps").iter();
+            lots += steps.filter(|step| step["via"] == "lot").count();
+            cut += usize::from(answer["truncated"] == true);
+            traced += 1;
+        }
+    }
+    assert!(
+        traced > 20 && lots > 5 && cut > 5,
+        "{traced} traces with {lots} lots, {cut} of them cut short, show little"
+    );
 }
 
 /// Every value in the file that is no object or list, by its pointer.

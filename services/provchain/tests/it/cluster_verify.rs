@@ -21,6 +21,15 @@ pub fn verify(path: &Path, keys: Option<&Path>) -> (i32, Value) {
     (output.status.code().expect("an exit status"), report)
 }
 
+/// Waits until a node's signed checkpoint covers `size` entries.
+async fn checkpoint_kept(node: &devcluster::Node, size: u64) {
+    let (path, size) = (node.data_dir().join("checkpoint"), size.to_string());
+    super::cluster::until("the checkpoint is kept", async || {
+        std::fs::read_to_string(&path).is_ok_and(|note| note.lines().nth(1) == Some(&*size))
+    })
+    .await;
+}
+
 /// The database in a node's folder.
 fn state(folder: &Path) -> PathBuf {
     consensus::state_path(folder).expect("a ledger")
@@ -113,6 +122,9 @@ async fn every_folder_holds_and_a_flipped_bit_of_a_payload_names_its_entry() {
     ledger.sealed(ledger.first()).await;
     ledger.capture_sample(100, 33).await;
     let tree = ledger.common_tree().await;
+    for node in ledger.nodes.nodes() {
+        checkpoint_kept(node, tree.size).await;
+    }
 
     // Killed, a node leaves what it wrote last in the write-ahead log; stopped, it does not.
     let [killed, rest @ ..] = ledger.nodes.nodes() else {
@@ -132,6 +144,15 @@ async fn every_folder_holds_and_a_flipped_bit_of_a_payload_names_its_entry() {
         assert_eq!(report["size"], tree.size, "{report}");
         assert_eq!(report["root"], tree.root, "{report}");
         assert_eq!(report["opened"], tree.size, "{report}");
+        assert_eq!(report["authenticated"], tree.size, "{report}");
+
+        let (status, report) = verify(&node.data_dir(), None);
+        let verdict = (status, &report["verdict"], &report["authenticated"]);
+        assert_eq!(
+            verdict,
+            (3, &Value::from("unauthenticated"), &Value::from(0)),
+            "{report}"
+        );
     }
     let in_log = flips_are_found(&ledger, &killed.data_dir(), 300..400, [wal, state]);
     // All of it in the database, as after a while.
@@ -155,11 +176,7 @@ async fn damage_outside_any_entry_is_reported_as_such() {
     ledger.capture_sample(300, 32).await;
     let node = ledger.first();
     ledger.sealed(node).await;
-    let kept = node.data_dir().join("checkpoint");
-    super::cluster::until("the checkpoint is kept", async || {
-        std::fs::read_to_string(&kept).is_ok_and(|note| note.lines().nth(1) == Some("300"))
-    })
-    .await;
+    checkpoint_kept(node, 300).await;
     assert!(node.stop().await.expect("stopped"));
     let damaged = ledger.scratch("damaged");
     let expect = |what: &str, part: &str| {
@@ -231,4 +248,58 @@ async fn damage_outside_any_entry_is_reported_as_such() {
         std::fs::write(&path, change(note)).expect("written");
         expect("the checkpoint", "checkpoint");
     }
+}
+
+#[tokio::test]
+async fn a_folder_without_the_checkpoint_over_its_last_entries_says_which_are_not_covered() {
+    let ledger = Ledger::start(1).await;
+    ledger.capture_sample(100, 34).await;
+    let node = ledger.first();
+    ledger.sealed(node).await;
+    checkpoint_kept(node, 100).await;
+    let keys = ledger.scratch("trust").join("keys");
+    std::fs::write(&keys, ledger.get(node, "/api/v1/keys").await.body).expect("written");
+    assert!(node.stop().await.expect("stopped"));
+    let older = ledger.scratch("older");
+    copy(&node.data_dir(), &older);
+    node.start().await.expect("started");
+    node.wait_ready().await.expect("ready");
+    ledger.capture_sample(20, 35).await;
+    ledger.sealed(node).await;
+    checkpoint_kept(node, 120).await;
+    assert!(node.stop().await.expect("stopped"));
+    let (status, report) = verify(&node.data_dir(), Some(&keys));
+    assert_eq!(
+        (status, &report["authenticated"]),
+        (0, &120.into()),
+        "{report}"
+    );
+
+    // Entries behind the older checkpoint that no block seals: whoever has the folder can add such.
+    std::fs::copy(older.join("checkpoint"), node.data_dir().join("checkpoint")).expect("copied");
+    let unsealed = "DELETE FROM block WHERE height > (SELECT count(*) FROM before.block) - 1";
+    let folder = open(&node.data_dir());
+    folder
+        .execute("ATTACH DATABASE ?1 AS before", [state(&older).to_str()])
+        .expect("attached");
+    assert_ne!(folder.execute(unsealed, []), Ok(0));
+    drop(folder);
+    let (status, report) = verify(&node.data_dir(), Some(&keys));
+    assert_eq!(
+        (status, &report["verdict"], &report["authenticated"]),
+        (3, &"unauthenticated".into(), &100.into()),
+        "{report}"
+    );
+    assert_eq!(report["good"], true, "{report}");
+    let output = Command::new(PROVCHAIN)
+        .env_clear()
+        .arg("verify")
+        .arg(node.data_dir())
+        .arg("--keys-file")
+        .arg(&keys)
+        .output()
+        .expect("it runs");
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(told.contains("first 100 of 120"), "{told}");
+    assert!(told.contains("appended 100 to 119"), "{told}");
 }

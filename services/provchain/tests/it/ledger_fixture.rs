@@ -124,7 +124,15 @@ impl Ledger {
     /// A good ledger of `size` entries in blocks of `block` entries; what is left over at the end
     /// is not in a block yet. Every tenth entry is wrapped under the subject's key.
     pub fn new(size: u64, block: u64) -> Self {
-        Self::build(size, block, |index| {
+        Self::resealed(size, block, |index| (index, node_key()))
+    }
+
+    /// A ledger that holds, of which `told` says for each index which event it has, and who seals
+    /// the block that ends with it.
+    pub fn resealed(size: u64, block: u64, told: impl Fn(u64) -> (u64, SigningKey)) -> Self {
+        let sealer = |index| told(index).1;
+        Self::build(size, block, sealer, |index| {
+            let event = told(index).0;
             let subject = subject_key();
             let custody = match index % 10 {
                 9 => Custody::Subject {
@@ -134,8 +142,8 @@ impl Ledger {
                 },
                 _ => Custody::Plain,
             };
-            let sealed = new_entry(index).seal(entry_key(index), custody).unwrap();
-            let event = identifying_of(document(index).as_bytes()).unwrap();
+            let sealed = new_entry(event).seal(entry_key(event), custody).unwrap();
+            let event = identifying_of(document(event).as_bytes()).unwrap();
             EntryRecord {
                 index,
                 leaf: sealed.leaf.encode().to_vec(),
@@ -148,28 +156,37 @@ impl Ledger {
 
     /// A good ledger whose entries are all erased: cheap enough to be large.
     pub fn erased(size: u64, block: u64) -> Self {
-        Self::build(size, block, |index| {
-            let leaf = Leaf {
-                kind: Kind::Event,
-                time_ms: index,
-                submitter: Digest([1; 32]),
-                statement_root: Digest([2; 32]),
-                statement_count: 1,
-                payload_hash: Digest([3; 32]),
-            };
-            let leaf = leaf.encode().to_vec();
-            EntryRecord {
-                index,
-                leaf,
-                payload: None,
-                key: None,
-                identity: None,
-            }
-        })
+        Self::build(
+            size,
+            block,
+            |_| node_key(),
+            |index| {
+                let leaf = Leaf {
+                    kind: Kind::Event,
+                    time_ms: index,
+                    submitter: Digest([1; 32]),
+                    statement_root: Digest([2; 32]),
+                    statement_count: 1,
+                    payload_hash: Digest([3; 32]),
+                };
+                let leaf = leaf.encode().to_vec();
+                EntryRecord {
+                    index,
+                    leaf,
+                    payload: None,
+                    key: None,
+                    identity: None,
+                }
+            },
+        )
     }
 
-    fn build(size: u64, block: u64, record: impl Fn(u64) -> EntryRecord) -> Self {
-        let key = node_key();
+    fn build(
+        size: u64,
+        block: u64,
+        sealer: impl Fn(u64) -> SigningKey,
+        record: impl Fn(u64) -> EntryRecord,
+    ) -> Self {
         let (mut tree, mut tiles) = (Appender::default(), Tiles::default());
         let mut tip = Tip::of_new_ledger(ORIGIN);
         let entries: Vec<EntryRecord> = (0..size).map(record).collect();
@@ -177,7 +194,7 @@ impl Ledger {
         for entry in &entries {
             tree.append(leaf_hash(&entry.leaf));
             if tree.size().is_multiple_of(block) {
-                let now = 1_700_000_000_000 + entry.index;
+                let (now, key) = (1_700_000_000_000 + entry.index, sealer(entry.index));
                 let header = tip
                     .next(tree.size(), tree.root(), now, &key.verifying_key())
                     .unwrap();
@@ -200,7 +217,7 @@ impl Ledger {
             blocks,
             checkpoints: vec![checkpoint(size, tree.root()).to_string()],
             tiles,
-            node_keys: vec![key.verifying_key()],
+            node_keys: vec![node_key().verifying_key()],
             identities,
             subject_key: SubjectKeyState::Known(subject_key()),
             unreadable: Vec::new(),

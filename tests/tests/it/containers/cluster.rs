@@ -48,6 +48,7 @@ impl Cluster {
     /// Starts `size` nodes at a time, each with those before it as peers, and waits until the
     /// image's own check finds them healthy and they are ready to serve.
     pub async fn start(docker: &Docker, ledger: &Ledger, size: usize) -> Self {
+        kit::tls::install_provider();
         let client = reqwest::Client::builder()
             .timeout(ANSWER)
             .build()

@@ -70,7 +70,10 @@ fn binary() -> PathBuf {
     let tests = std::env::current_exe().expect("a path");
     let folder = tests.ancestors().nth(2).expect("cargo's folder");
     let binary = folder.join("provchain");
-    assert!(binary.exists(), "run cargo test --workspace: {binary:?} is missing");
+    assert!(
+        binary.exists(),
+        "run cargo test --workspace: {binary:?} is missing"
+    );
     binary
 }
 

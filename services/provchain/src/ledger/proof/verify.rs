@@ -75,9 +75,10 @@ pub enum Trust {
 /// What a verification comes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Everything holds, under a checkpoint that a trusted key signed.
+    /// Everything holds, and trusted keys vouch for all of it.
     Authentic,
-    /// Everything fits together, but no trusted key was given: anyone could have made the file.
+    /// Everything fits together, but trusted keys do not vouch for all of it: anyone could have made
+    /// the rest.
     Unauthenticated,
     /// Something is wrong.
     Refuted,
@@ -157,6 +158,9 @@ impl ProofFile {
             && let Err(error) = consistency.verify(checkpoint, trusted)
         {
             report.fault(Place::Consistency, error);
+        }
+        if self.entries.is_empty() {
+            report.fault(Place::Entries, "there are none: the file proves nothing");
         }
         if !self.entries.is_sorted_by(|a, b| a.index < b.index) {
             report.fault(Place::Entries, "not in ascending order of their index");
