@@ -171,6 +171,9 @@ fn table(status: &Status, color: bool) -> String {
             None => text.push_str(&format!("{line}\n")),
         }
     }
+    if status.changing {
+        text.push_str("\nThe members are changing: until that is done, keep the old ones up.\n");
+    }
     if let Some(reason) = &status.halted {
         text.push_str(&format!(
             "\n{} has stopped serving: {reason}\n",

@@ -40,6 +40,10 @@ pub struct Status {
     pub version_supported: u32,
     /// Bytes that the state takes on disk.
     pub state_bytes: u64,
+    /// Whether a change of the members is under way: until it is done, both the old and the new
+    /// majority have to be up.
+    #[serde(default)]
+    pub changing: bool,
     /// All members, this node among them.
     pub members: Vec<MemberStatus>,
     /// Why the node has stopped serving, if it has.
@@ -135,6 +139,11 @@ impl Core {
                 }
             })
             .collect();
+        let committed = metrics.cluster_committed.or(metrics.local_committed);
+        let committed = committed.map_or(0, |id| id.index);
+        let changed_at = metrics.membership_config.log_id().as_ref();
+        let changing = membership.get_joint_config().len() > 1
+            || changed_at.is_some_and(|changed| changed.index > committed);
         Status {
             name: self.config.name.clone(),
             id: format!("{:016x}", self.id),
@@ -144,16 +153,14 @@ impl Core {
             leader: self.known_leader().map(|(_, member)| member.name),
             term: metrics.current_term,
             last_index: last,
-            committed_index: metrics
-                .cluster_committed
-                .or(metrics.local_committed)
-                .map_or(0, |id| id.index),
+            committed_index: committed,
             applied_index: position.applied.map_or(0, |id| id.index),
             durable_index: self.state.durable_index().unwrap_or(0),
             first_index: self.log.first_index(),
             version: position.version,
             version_supported: self.version_supported,
             state_bytes: self.state.bytes_on_disk(),
+            changing,
             members,
             halted: self.halted(),
         }

@@ -72,6 +72,7 @@ fn status_is_a_table_for_people_and_json_for_machines() {
             "version",
             "version_supported",
             "state_bytes",
+            "changing",
             "members",
             "halted"
         ]

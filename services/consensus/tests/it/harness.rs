@@ -124,9 +124,16 @@ impl Field {
         self.wait_ready();
     }
 
+    /// Waits until all can be sent work and vote, and none of them is needed for the others' sake:
+    /// while the members change, it takes both majorities to elect.
     pub fn wait_ready(&self) {
         for node in &self.nodes {
             node.wait_ready();
+        }
+        for node in &self.nodes {
+            node.wait_for("the members are settled", |cluster| {
+                !cluster.status().changing
+            });
         }
     }
 
