@@ -5,7 +5,6 @@
 //! ledger's entries, and made again when it is lost or behind.
 
 mod links;
-mod row;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -16,7 +15,6 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use self::links::IndexLinks;
-pub use self::row::EventRow;
 pub use self::tables::{events, progress};
 use crate::machine::read::StoredEntry;
 

@@ -11,11 +11,14 @@
 //!   the walk begins at one: through a shared order everything would come from everything.
 //! - Items of which only the class is known are reported and not followed, for the same reason.
 
+mod row;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::row::EventRow;
 use crate::epcis::links::{Action, Role};
 
 /// Which way to walk.

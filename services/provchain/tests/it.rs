@@ -34,4 +34,5 @@ mod it {
     mod suites;
     mod verify;
     mod verify_tree;
+    mod verify_trust;
 }

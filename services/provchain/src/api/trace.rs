@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Api, ApiError};
 use crate::epcis::identifier::Identifier;
-use crate::index::{EventRow, IndexLinks, events, progress};
+use crate::index::{IndexLinks, events, progress};
 use crate::ledger::proof::ProofFile;
-use crate::trace::{self, Direction, Limits, Reached, Step};
+use crate::trace::{self, Direction, EventRow, Limits, Reached, Step};
 
 /// Which way, how far, and with what.
 #[derive(Debug, Deserialize)]

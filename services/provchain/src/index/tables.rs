@@ -4,10 +4,10 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
 
-use super::row::EventRow;
 use crate::epcis::links::{Action, LinkSet, Role};
 use crate::epcis::{self, capture};
 use crate::machine::read::StoredEntry;
+use crate::trace::EventRow;
 
 /// Bumped when an index of the old layout has to be made again.
 const FORMAT: i64 = 2;

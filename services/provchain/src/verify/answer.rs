@@ -15,9 +15,8 @@ use self::links::EventLinks;
 use crate::documents;
 use crate::epcis;
 use crate::epcis::identifier::Identifier;
-use crate::index::EventRow;
 use crate::ledger::proof::{Disclosed, ProofFile, ProvenEntry};
-use crate::trace::{self, Direction, Limits, Reached, Step};
+use crate::trace::{self, Direction, EventRow, Limits, Reached, Step};
 
 /// An answer to a trace, nothing of it believed. A member that is not checked is not accepted.
 #[derive(Debug, Deserialize)]
