@@ -37,7 +37,10 @@ async fn a_capture_is_one_trace_from_the_node_that_took_it_through_the_log_to_ev
     }
     let nodes = ledger.nodes.nodes().len();
     let spans = sink
-        .wait_for(|spans| of_trace(spans, "apply").len() >= nodes * nodes)
+        .wait_for(|spans| {
+            of_trace(spans, "apply").len() >= nodes * nodes
+                && of_trace(spans, "POST /capture").len() >= nodes
+        })
         .await;
     let taken = of_trace(&spans, "POST /capture");
     assert_eq!(taken.len(), nodes, "{spans:#?}");
