@@ -14,7 +14,9 @@ PROFILE ?= dev
 TEST_CONTAINERS ?= yes
 $(if $(filter yes no,$(TEST_CONTAINERS)),,$(error TEST_CONTAINERS is yes or no, not "$(TEST_CONTAINERS)"))
 
-devcluster = cargo run --quiet --package devcluster --
+# Read when a recipe runs, by which time `setup` has installed the compiler.
+host = $(shell rustc -vV | sed -n 's/^host: //p')
+devcluster = $(or $(CARGO_TARGET_DIR),target)/$(host)/debug/devcluster
 step = infra/scripts/step.sh
 only_system = $(if $(SYSTEM),--system $(SYSTEM))
 skip_containers = $(if $(filter no,$(TEST_CONTAINERS)),--skip containers::)
@@ -33,7 +35,7 @@ setup: ## Install what building needs and this machine lacks
 
 .PHONY: devcluster
 devcluster: setup
-	@cargo build --package devcluster
+	@cargo build --workspace --bin devcluster
 
 .PHONY: up
 up: devcluster ## Start every system, wait until healthy, load samples: [SYSTEM=provchain] [NODES=3]
@@ -82,7 +84,7 @@ fix: setup ## Format, apply the lints' suggestions, redraw what is drawn from th
 
 .PHONY: docs
 docs: check-docs ## Build the documentation of the crates and say where it lies
-	@echo "$(or $(CARGO_TARGET_DIR),target)/$$(rustc -vV | sed -n 's/^host: //p')/doc/index.html"
+	@echo "$(or $(CARGO_TARGET_DIR),target)/$(host)/doc/index.html"
 
 ##@ Test
 

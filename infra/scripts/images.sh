@@ -21,12 +21,17 @@ if [ ${#systems[@]} -eq 0 ]; then
   done
 fi
 
-# The paths of a system's binaries, one a line.
+# The paths of a system's binaries, one a line. For the whole workspace, so that dependencies have
+# the features that they have everywhere.
 binaries_of() {
+  local names
+  names=$(sed -n 's|^COPY bin/\([^ ]*\) .*|\1|p' "infra/$1/Dockerfile")
+  [ -n "$names" ] || return 0
   if [ -n "${BINARIES:-}" ]; then
-    sed -n "s|^COPY bin/\([^ ]*\) .*|$BINARIES/\1|p" "infra/$1/Dockerfile"
+    sed "s|^|$BINARIES/|" <<<"$names"
   else
-    cargo build --package "$1" --bins --profile "$profile" \
+    # shellcheck disable=SC2046 # two words for each name
+    cargo build --workspace $(sed 's/^/--bin /' <<<"$names") --profile "$profile" \
       --message-format=json-render-diagnostics |
       sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
   fi
@@ -39,7 +44,7 @@ for system in "${systems[@]}"; do
   [ -e "infra/$system/Dockerfile" ] || die "there is no infra/$system/Dockerfile"
   say "building $system (${BINARIES:-$profile})"
   binaries=$(binaries_of "$system")
-  [ -n "$binaries" ] || die "the crate $system has no binary"
+  [ -n "$binaries" ] || die "infra/$system/Dockerfile copies no binary"
   version=$(cargo pkgid --package "$system")
 
   context=$(mktemp -d)

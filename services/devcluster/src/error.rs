@@ -104,10 +104,10 @@ pub enum Error {
     },
 
     /// `cargo build` failed; it has already said why on the standard error.
-    #[error("cargo build -p {package} failed ({status}); its messages are above")]
+    #[error("cargo build --bin {binary} failed ({status}); its messages are above")]
     Build {
-        /// The package.
-        package: String,
+        /// The executable.
+        binary: String,
         /// How cargo ended.
         status: ExitStatus,
     },

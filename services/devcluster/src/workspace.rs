@@ -8,7 +8,7 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::catalogue::{Catalogue, Role, System};
+use crate::catalogue::{Catalogue, System};
 use crate::error::{Error, Result, at};
 
 /// A checkout of the repository.
@@ -83,7 +83,7 @@ impl Workspace {
                 continue;
             }
             let path = match &role.package {
-                Some(package) => self.build(package, role).await?,
+                Some(_) => self.build(&role.binary).await?,
                 None => on_path(&role.binary)?,
             };
             binaries.insert(role.binary.clone(), path);
@@ -91,10 +91,12 @@ impl Workspace {
         Ok(binaries)
     }
 
-    async fn build(&self, package: &str, role: &Role) -> Result<PathBuf> {
+    async fn build(&self, binary: &str) -> Result<PathBuf> {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = tokio::process::Command::new(&cargo)
-            .args(["build", "--package", package, "--bin", &role.binary])
+            // With the features of the whole workspace, as every binary is built: for its package
+            // alone, cargo would compile most dependencies once more with fewer of them.
+            .args(["build", "--workspace", "--bin", binary])
             // The executable's path depends on target and profile: cargo knows it.
             .arg("--message-format=json-render-diagnostics")
             .current_dir(&self.root)
@@ -108,14 +110,14 @@ impl Workspace {
             })?;
         if !output.status.success() {
             return Err(Error::Build {
-                package: package.to_owned(),
+                binary: binary.to_owned(),
                 status: output.status,
             });
         }
-        executable(&String::from_utf8_lossy(&output.stdout), &role.binary).ok_or_else(|| {
-            let reason = format!("package {package} builds no executable of that name");
+        executable(&String::from_utf8_lossy(&output.stdout), binary).ok_or_else(|| {
+            let reason = "cargo built it and did not say where it lies".to_owned();
             Error::NoBinary {
-                binary: role.binary.clone(),
+                binary: binary.to_owned(),
                 reason,
             }
         })

@@ -404,7 +404,7 @@ fn up_builds_what_it_starts_and_stops_at_a_failed_build() {
         )
     };
 
-    up("fn main() { oops }").failed_with("cargo build -p tiny failed");
+    up("fn main() { oops }").failed_with("cargo build --bin tiny failed");
     assert!(repository.status().is_empty());
     let server = r#"fn main() {
         let at = |name| std::env::var(name).unwrap();
