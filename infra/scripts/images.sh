@@ -25,13 +25,12 @@ fi
 # the features that they have everywhere.
 binaries_of() {
   local names
-  names=$(sed -n 's|^COPY bin/\([^ ]*\) .*|\1|p' "infra/$1/Dockerfile")
-  [ -n "$names" ] || return 0
+  mapfile -t names < <(sed -n 's|^COPY bin/\([^ ]*\) .*|\1|p' "infra/$1/Dockerfile")
+  [ ${#names[@]} -gt 0 ] || return 0
   if [ -n "${BINARIES:-}" ]; then
-    sed "s|^|$BINARIES/|" <<<"$names"
+    printf '%s\n' "${names[@]/#/$BINARIES/}"
   else
-    # shellcheck disable=SC2046 # two words for each name
-    cargo build --workspace $(sed 's/^/--bin /' <<<"$names") --profile "$profile" \
+    cargo build --workspace "${names[@]/#/--bin=}" --profile "$profile" \
       --message-format=json-render-diagnostics |
       sed -n 's/.*"executable":"\([^"]*\)".*/\1/p'
   fi
