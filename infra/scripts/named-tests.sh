@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the integration tests in modules of this name; fails when there are none, because a run
+# Runs the tests in modules of this name; fails when there are none, because a run
 # of nothing would read as a pass.
 #   named-tests.sh MODULE [ARGUMENT OF THE TEST BINARIES…]
 set -euo pipefail
@@ -8,7 +8,8 @@ cd "$(dirname "$0")/../.."
 
 module=$1
 shift
-count=$(cargo test --workspace --test it -- --list "$module::" | grep -c ': test$' || true)
+# Not `--test it`: only a run of everything builds the examples, which tests start.
+count=$(cargo test --workspace -- --list "$module::" | grep -c ': test$' || true)
 [ "$count" -gt 0 ] || die "there is no test in a module called $module"
 exec infra/scripts/step.sh "$count tests in $module" \
-  cargo test --workspace --no-fail-fast --test it -- "$module::" "$@"
+  cargo test --workspace --no-fail-fast -- "$module::" "$@"

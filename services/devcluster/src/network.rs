@@ -73,8 +73,12 @@ impl Network {
         })
     }
 
-    /// Puts proxies in front of a node.
+    /// Puts proxies in front of a node. Those that a node of its name left serve it, too: it has the
+    /// same addresses.
     pub(crate) fn add(&mut self, place: &Place) -> Result<()> {
+        if self.listeners.contains_key(&place.name) {
+            return Ok(());
+        }
         let runtime = self.runtime.as_ref().expect("present until dropped");
         let _entered = runtime.enter();
         let stop = CancellationToken::new();

@@ -10,7 +10,10 @@ use jiff::Timestamp;
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "this is where the clock is read")]
 pub fn now() -> Timestamp {
-    Timestamp::now()
+    let now = Timestamp::now();
+    #[cfg(feature = "testing")]
+    let now = crate::testing::jumped(now);
+    now
 }
 
 /// Milliseconds since the Unix epoch; 0 before 1970.

@@ -11,7 +11,11 @@ use crate::it::harness::{folder, peers, soon, starts, toy};
 #[tokio::test]
 async fn a_replaced_node_starts_empty_and_is_told_of_all_others() {
     let dir = folder();
-    let mut cluster = toy(&dir).start().await.expect("started");
+    let mut cluster = toy(&dir)
+        .through_proxies(true)
+        .start()
+        .await
+        .expect("started");
     cluster.wait_ready().await.expect("ready");
     let first = &cluster.nodes()[0];
     first.restart().await.expect("restarted");
@@ -32,6 +36,11 @@ async fn a_replaced_node_starts_empty_and_is_told_of_all_others() {
     assert_eq!(peers(new).await, others);
     let names: Vec<_> = cluster.nodes().iter().map(devcluster::Node::name).collect();
     assert_eq!(names, ["node1", "node2", "node3"]);
+    let [new, second, _] = cluster.nodes() else {
+        panic!("three nodes")
+    };
+    let called = crate::it::harness::call(second, new).await;
+    assert_eq!(called.expect("reachable")["node"], "node1");
 }
 
 #[tokio::test]
