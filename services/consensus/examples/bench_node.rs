@@ -19,12 +19,11 @@ use consensus::{
     ApplyError, Cluster, Consistency, EntryInfo, Machine, NodeConfig, ProposeError, ReadError,
     Settings,
 };
-use kit::health::{Check, Health};
+use kit::health::Health;
 use kit::settings::Secret;
 use kit::shutdown::Shutdown;
 use kit::telemetry::{LogFormat, TelemetrySettings};
 use rusqlite::{OptionalExtension as _, Transaction, params};
-use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -101,7 +100,8 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         settings: Settings::default(),
     };
     let (cluster, peer_routes) = Cluster::start(config, Store).await?;
-    let health = health_of(&cluster, &arguments.name);
+    let health = Health::new(Store::SYSTEM, &arguments.name, env!("CARGO_PKG_VERSION"));
+    cluster.register_health(&health);
     let node = Node(cluster.clone());
     let clients = Routes::new(KvServer::new(node.clone()))
         .add_service(MaintenanceServer::new(node))
@@ -109,33 +109,14 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .into_axum_router();
     let router = peer_routes.merge(clients).merge(health.router(exposition));
     let limits = kit::serve::Limits::default();
-    kit::serve::serve(listener, router, None, limits, shutdown).await?;
-    cluster.shutdown().await;
+    let serving = kit::serve::serve(listener, router, None, limits, shutdown.clone());
+    // Peers are still served while leadership moves.
+    let leaving = async {
+        shutdown.requested().await;
+        cluster.shutdown().await;
+    };
+    tokio::join!(serving, leaving).0?;
     Ok(())
-}
-
-fn health_of(cluster: &Cluster<Store>, name: &str) -> Health {
-    let health = Health::new(Store::SYSTEM, name, env!("CARGO_PKG_VERSION"));
-    let checked = cluster.clone();
-    health.register("consensus", move || match checked.unready() {
-        Some(reason) => Check::not_ready(reason),
-        None => Check::pass("serving"),
-    });
-    let described = cluster.clone();
-    health.describe(move || {
-        let status = described.status();
-        let mut facts = Map::new();
-        facts.insert(
-            "role".into(),
-            serde_json::to_value(status.role).unwrap_or_default(),
-        );
-        facts.insert(
-            "leader".into(),
-            status.leader.map_or(Value::Null, Value::String),
-        );
-        facts
-    });
-    health
 }
 
 /// Keys and values.

@@ -19,13 +19,13 @@ use consensus::{
     ApplyError, Cluster, Consistency, EntryInfo, Machine, NodeConfig, ProposeError, ReadError,
     RequestId, Session, Settings,
 };
-use kit::health::{Check, Health};
+use kit::health::Health;
 use kit::settings::Secret;
 use kit::shutdown::Shutdown;
 use kit::telemetry::{LogFormat, TelemetrySettings};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
@@ -69,7 +69,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let switch = power.clone();
     let disk = |log: Box<dyn LogIo>| -> Box<dyn LogIo> { Box::new(FaultyLog::new(log, power)) };
     let (cluster, peer_routes) = Cluster::start_with_log(config, Registers, disk).await?;
-    let health = health_of(&cluster, &name).router(kit::metrics::install());
+    let health = Health::new(Registers::SYSTEM, &name, env!("CARGO_PKG_VERSION"));
+    cluster.register_health(&health);
+    let health = health.router(kit::metrics::install());
     let clients = Router::new()
         .route("/session", post(session))
         .route("/operation", post(operation))
@@ -85,8 +87,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         limits,
         shutdown.clone(),
     ));
-    kit::serve::serve(listener, router, None, limits, shutdown).await?;
-    cluster.shutdown().await;
+    let serving = kit::serve::serve(listener, router, None, limits, shutdown.clone());
+    // Peers are still served while leadership moves.
+    let leaving = async {
+        shutdown.requested().await;
+        cluster.shutdown().await;
+    };
+    tokio::join!(serving, leaving).0?;
     Ok(())
 }
 
@@ -99,30 +106,6 @@ fn setting(name: &str) -> Result<String, String> {
 async fn listen(host: IpAddr, port: &str) -> Result<TcpListener, Box<dyn Error>> {
     let address = SocketAddr::new(host, setting(port)?.parse()?);
     Ok(TcpListener::bind(address).await?)
-}
-
-fn health_of(cluster: &Cluster<Registers>, name: &str) -> Health {
-    let health = Health::new(Registers::SYSTEM, name, env!("CARGO_PKG_VERSION"));
-    let checked = cluster.clone();
-    health.register("consensus", move || match checked.unready() {
-        Some(reason) => Check::not_ready(reason),
-        None => Check::pass("serving"),
-    });
-    let described = cluster.clone();
-    health.describe(move || {
-        let status = described.status();
-        let mut facts = Map::new();
-        facts.insert(
-            "role".into(),
-            serde_json::to_value(status.role).unwrap_or_default(),
-        );
-        facts.insert(
-            "leader".into(),
-            status.leader.map_or(Value::Null, Value::String),
-        );
-        facts
-    });
-    health
 }
 
 /// Registers that are set, added to, and compared and set.

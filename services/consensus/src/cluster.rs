@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use kit::health::{Check, Health};
 use prost::Message as _;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::core::Core;
@@ -280,6 +282,37 @@ impl<M: Machine> Cluster<M> {
     #[must_use]
     pub fn unready(&self) -> Option<String> {
         self.core.unready()
+    }
+
+    /// Tells of this node in the health of its service: a check, its role and its leader.
+    pub fn register_health(&self, health: &Health) {
+        let checked = self.clone();
+        health.register("consensus", move || {
+            let status = checked.status();
+            if let Some(reason) = status.halted {
+                return Check::fail(reason);
+            }
+            match checked.unready() {
+                Some(reason) => Check::not_ready(reason),
+                None => {
+                    Check::pass(format!("{:?} in term {}", status.role, status.term).to_lowercase())
+                }
+            }
+        });
+        let described = self.clone();
+        health.describe(move || {
+            let status = described.status();
+            let mut facts = serde_json::Map::new();
+            facts.insert(
+                "role".into(),
+                serde_json::to_value(status.role).unwrap_or_default(),
+            );
+            facts.insert(
+                "leader".into(),
+                status.leader.map_or(Value::Null, Value::String),
+            );
+            facts
+        });
     }
 
     /// This node's name.

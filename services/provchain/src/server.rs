@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use consensus::Cluster;
-use kit::health::{Check, Health};
+use kit::health::Health;
 use kit::metrics::HttpMetricsLayer;
 use kit::shutdown::Shutdown;
 use kit::telemetry::TraceLayer;
 use kit::tls::Tls;
 use kit::tokens::Keys;
-use serde_json::{Map, Value};
 use tokio::net::TcpListener;
 
 use crate::api::Api;
@@ -78,7 +77,7 @@ pub async fn run(
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);
-    register_checks(&health, &cluster);
+    cluster.register_health(&health);
     let api = Api::new(cluster.clone(), index.clone(), signer.clone(), &settings);
     let layered = |router: axum::Router| router.layer(HttpMetricsLayer).layer(TraceLayer);
     let limits = kit::serve::Limits {
@@ -137,34 +136,4 @@ pub async fn run(
         watching.abort();
     }
     Ok(())
-}
-
-fn register_checks(health: &Health, cluster: &Cluster<Ledger>) {
-    let consensus = cluster.clone();
-    health.register("consensus", move || {
-        let status = consensus.status();
-        if let Some(reason) = status.halted {
-            return Check::fail(reason);
-        }
-        match consensus.unready() {
-            Some(reason) => Check::not_ready(reason),
-            None => {
-                Check::pass(format!("{:?} in term {}", status.role, status.term).to_lowercase())
-            }
-        }
-    });
-    let described = cluster.clone();
-    health.describe(move || {
-        let status = described.status();
-        let mut facts = Map::new();
-        facts.insert(
-            "role".into(),
-            serde_json::to_value(status.role).unwrap_or_default(),
-        );
-        facts.insert(
-            "leader".into(),
-            status.leader.map_or(Value::Null, Value::String),
-        );
-        facts
-    });
 }
