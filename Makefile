@@ -94,6 +94,7 @@ docker:
 
 .PHONY: test
 test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones: [TEST_CONTAINERS=no]
+	@infra/scripts/setup.sh strace
 	@$(step) "tests" cargo test --workspace --no-fail-fast -- --skip soak:: $(skip_containers)
 
 .PHONY: test-containers
@@ -109,7 +110,8 @@ test-newcomer: ## Follow the README in a bare Debian container: up, its commands
 	@infra/scripts/newcomer.sh
 
 .PHONY: soak
-soak: setup docker ## Run the long tests
+soak: setup docker ## Run the long tests: [MINUTES=60] [HISTORY_SEED=…]
+	@infra/scripts/setup.sh strace
 	@infra/scripts/named-tests.sh soak --nocapture --test-threads 1
 
 .PHONY: bench

@@ -3,6 +3,7 @@
 # nothing is missing. For Debian and Ubuntu, as root or with sudo.
 #   setup.sh             a C compiler, curl, git, Rust
 #   setup.sh shellcheck  what checks the scripts
+#   setup.sh strace      what records the writes of a process, for the tests of power cuts
 #   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -79,6 +80,12 @@ install_shellcheck() {
   apt_install shellcheck
 }
 
+install_strace() {
+  command -v strace >/dev/null && return
+  say "installing strace: tests record with it what a process writes, to cut its power anywhere"
+  apt_install strace
+}
+
 install_cargo_deny() {
   local tools=${TOOLS:-$PWD/target/tools}
   [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
@@ -95,6 +102,7 @@ case "${1:-}" in
     install_rust
     ;;
   shellcheck) install_shellcheck ;;
+  strace) install_strace ;;
   cargo-deny) install_cargo_deny ;;
   *) die "unknown tool: $1" ;;
 esac

@@ -20,6 +20,8 @@ mod membership;
 mod node;
 #[path = "it/power.rs"]
 mod power;
+#[path = "it/power_cuts.rs"]
+mod power_cuts;
 #[path = "it/reads.rs"]
 mod reads;
 #[path = "it/register.rs"]

@@ -1,7 +1,7 @@
 //! Fields of nodes, and waiting for what is to come.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use consensus::{NodeConfig, Settings};
@@ -21,6 +21,18 @@ pub struct Field {
     pub nodes: Vec<Node>,
     pub wires: Option<Wires>,
     dir: TempDir,
+}
+
+/// The executable of `examples/register_node.rs`, which cargo builds beside the tests.
+pub fn register_node() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let target = test.parent().unwrap().parent().unwrap();
+    let path = target.join("examples").join("register_node");
+    assert!(
+        path.is_file(),
+        "build it with `cargo build --workspace --examples`"
+    );
+    path
 }
 
 pub fn free_address() -> String {

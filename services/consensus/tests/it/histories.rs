@@ -17,9 +17,10 @@ use devcluster::{Catalogue, Cluster};
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::client::{Client, Field, Registers};
+use self::client::{Client, Shared, Registers};
 use self::history::{Action, History, Outcome, impossible};
 use self::nemesis::Nemesis;
+use crate::harness::register_node;
 
 const CATALOGUE: &str = include_str!("../register.json");
 const CLIENTS: u32 = 6;
@@ -38,8 +39,6 @@ const SNAPSHOT_BYTES: u32 = 64 << 10;
 
 /// A cluster of three processes whose network can fail.
 async fn cluster(folder: &TempDir, snapshot_bytes: u32) -> Cluster {
-    let test = std::env::current_exe().unwrap();
-    let target = test.parent().unwrap().parent().unwrap();
     let settings = json!({
         "heartbeat_ms": 50,
         "election_timeout_ms_min": 300,
@@ -52,7 +51,7 @@ async fn cluster(folder: &TempDir, snapshot_bytes: u32) -> Cluster {
     let catalogue = Catalogue::parse(CATALOGUE, "register.json").unwrap();
     let cluster = Cluster::builder(&catalogue, "register")
         .dir(folder.path())
-        .binary(target.join("examples").join("register_node"))
+        .binary(register_node())
         .env("REGISTER_SETTINGS", &settings.to_string())
         .through_proxies(true)
         .patience(Duration::from_secs(90))
@@ -63,21 +62,20 @@ async fn cluster(folder: &TempDir, snapshot_bytes: u32) -> Cluster {
     cluster
 }
 
-fn field(cluster: &Cluster, checked: bool) -> Arc<Field> {
+fn shared(cluster: &Cluster) -> Arc<Shared> {
     let nodes = cluster.nodes().iter();
-    Arc::new(Field {
+    Arc::new(Shared {
         history: History::new(),
         registers: Registers::new(),
         nodes: RwLock::new(nodes.map(|node| node.url("api").unwrap()).collect()),
-        checked,
     })
 }
 
-/// Lets clients work until the returned tasks are told to stop.
-fn clients(field: &Arc<Field>, seed: u64, until: Instant) -> Vec<tokio::task::JoinHandle<()>> {
+/// Lets clients work until then.
+fn clients(shared: &Arc<Shared>, seed: u64, until: Instant) -> Vec<tokio::task::JoinHandle<()>> {
     (0..CLIENTS)
         .map(|id| {
-            let mut client = Client::new(id, field, seed);
+            let mut client = Client::new(id, shared, seed);
             tokio::spawn(async move {
                 while Instant::now() < until {
                     client.any().await;
@@ -92,17 +90,17 @@ async fn under_fire(length: Duration) {
     println!("HISTORY_SEED={seed} HISTORY_SECONDS={}", length.as_secs());
     let folder = tempfile::tempdir().unwrap();
     let cluster = cluster(&folder, SNAPSHOT_BYTES).await;
-    let field = field(&cluster, true);
+    let shared = shared(&cluster);
     let until = Instant::now() + length;
-    let clients = clients(&field, seed, until);
-    let mut nemesis = Nemesis::new(cluster, Arc::clone(&field), seed);
+    let clients = clients(&shared, seed, until);
+    let mut nemesis = Nemesis::new(cluster, Arc::clone(&shared), seed);
     while Instant::now() < until {
         nemesis.strike().await;
     }
     for client in clients {
         client.await.unwrap();
     }
-    let operations = field.history.operations();
+    let operations = shared.history.operations();
     let unknown = operations
         .iter()
         .filter(|recorded| recorded.outcome == Outcome::Unknown);
@@ -142,15 +140,15 @@ mod soak {
 async fn a_read_that_asks_nobody_is_caught() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = cluster(&folder, SNAPSHOT_BYTES).await;
-    let field = field(&cluster, false);
+    let shared = shared(&cluster);
     let away = cluster.nodes()[1].name().to_owned();
     let at = |name: &str| vec![cluster.node(name).unwrap().url("api").unwrap()];
-    let mut client = Client::new(1, &field, 1);
+    let mut client = Client::new(1, &shared, 1);
     client.perform("r", Action::Set(1)).await;
-    *field.nodes.write().unwrap() = at(&away);
+    *shared.nodes.write().unwrap() = at(&away);
     client.perform("r", Action::Get).await;
     cluster.isolate(&away).unwrap();
-    *field.nodes.write().unwrap() = cluster
+    *shared.nodes.write().unwrap() = cluster
         .nodes()
         .iter()
         .filter(|node| node.name() != away)
@@ -158,14 +156,14 @@ async fn a_read_that_asks_nobody_is_caught() {
         .collect();
     while client.perform("r", Action::Set(2)).await != Some(Outcome::Told(Some(2), true)) {}
     assert_eq!(
-        impossible(&field.history.operations(), "unchecked"),
+        impossible(&shared.history.operations(), "unchecked"),
         Vec::<String>::new()
     );
-    *field.nodes.write().unwrap() = at(&away);
+    *shared.nodes.write().unwrap() = at(&away);
     let read = client.perform("r", Action::GetUnchecked).await;
     assert_eq!(read, Some(Outcome::Told(Some(1), true)));
     assert_eq!(
-        impossible(&field.history.operations(), "unchecked").len(),
+        impossible(&shared.history.operations(), "unchecked").len(),
         1
     );
 }
@@ -174,11 +172,11 @@ async fn a_read_that_asks_nobody_is_caught() {
 async fn one_read_that_is_changed_is_caught() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = cluster(&folder, SNAPSHOT_BYTES).await;
-    let field = field(&cluster, true);
-    for client in clients(&field, 7, Instant::now() + Duration::from_secs(3)) {
+    let shared = shared(&cluster);
+    for client in clients(&shared, 7, Instant::now() + Duration::from_secs(3)) {
         client.await.unwrap();
     }
-    let mut operations = field.history.operations();
+    let mut operations = shared.history.operations();
     assert_eq!(impossible(&operations, "changed"), Vec::<String>::new());
     let read = operations
         .iter_mut()
@@ -201,21 +199,21 @@ async fn one_read_that_is_changed_is_caught() {
 async fn an_acknowledgement_before_the_sync_is_caught() {
     let folder = tempfile::tempdir().unwrap();
     let cluster = cluster(&folder, u32::MAX).await;
-    let field = field(&cluster, true);
+    let shared = shared(&cluster);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for node in cluster.nodes() {
         let url = node.url("api").unwrap();
         let told = http.post(format!("{url}/lie")).send().await.unwrap();
         assert!(told.status().is_success(), "{told:?}");
     }
-    let working = clients(&field, 8, Instant::now() + Duration::from_secs(3));
+    let working = clients(&shared, 8, Instant::now() + Duration::from_secs(3));
     tokio::time::sleep(Duration::from_secs(2)).await;
     cluster.kill_all().await.unwrap();
     for client in working {
         client.await.unwrap();
     }
     assert_eq!(
-        impossible(&field.history.operations(), "lies"),
+        impossible(&shared.history.operations(), "lies"),
         Vec::<String>::new()
     );
     // Nothing of the state is synced between checkpoints either: with the power it would be gone.
@@ -229,8 +227,8 @@ async fn an_acknowledgement_before_the_sync_is_caught() {
         }
     }
     cluster.start_stopped().await.unwrap();
-    let mut client = Client::new(CLIENTS, &field, 8);
-    for recorded in field.history.operations() {
+    let mut client = Client::new(CLIENTS, &shared, 8);
+    for recorded in shared.history.operations() {
         let begun = Instant::now();
         while client
             .perform(&recorded.register, Action::Get)
@@ -240,5 +238,5 @@ async fn an_acknowledgement_before_the_sync_is_caught() {
             assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
         }
     }
-    assert!(!impossible(&field.history.operations(), "lies").is_empty());
+    assert!(!impossible(&shared.history.operations(), "lies").is_empty());
 }

@@ -67,13 +67,11 @@ impl Registers {
 }
 
 /// What the clients share.
-pub struct Field {
+pub struct Shared {
     pub history: History,
     pub registers: Registers,
     /// Where the nodes are now.
     pub nodes: RwLock<Vec<String>>,
-    /// Whether reads ask anybody.
-    pub checked: bool,
 }
 
 /// What one try gave.
@@ -94,7 +92,7 @@ struct Answer {
 /// A client with one operation at a time.
 pub struct Client {
     id: u32,
-    field: Arc<Field>,
+    shared: Arc<Shared>,
     random: StdRng,
     http: reqwest::Client,
     /// An open session, and the number of the last request in it.
@@ -103,11 +101,11 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(id: u32, field: &Arc<Field>, seed: u64) -> Self {
+    pub fn new(id: u32, shared: &Arc<Shared>, seed: u64) -> Self {
         kit::tls::install_provider();
         Self {
             id,
-            field: Arc::clone(field),
+            shared: Arc::clone(shared),
             random: StdRng::seed_from_u64(seed ^ (u64::from(id) << 32)),
             http: reqwest::Client::builder()
                 .no_proxy()
@@ -121,7 +119,7 @@ impl Client {
 
     /// One operation of any kind on any register.
     pub async fn any(&mut self) {
-        let register = self.field.registers.pick(&mut self.random);
+        let register = self.shared.registers.pick(&mut self.random);
         let action = self.action();
         self.perform(&register, action).await;
         let pause = self.random.random_range(0..4);
@@ -133,8 +131,7 @@ impl Client {
         self.written += 1;
         let value = i64::from(self.id) * 1_000_000 + self.written;
         match self.random.random_range(0..10) {
-            0..4 if self.field.checked => Action::Get,
-            0..4 => Action::GetUnchecked,
+            0..4 => Action::Get,
             4..6 => Action::Set(value),
             6..9 => Action::Add(self.random.random_range(1..10)),
             _ => Action::CompareAndSet(value - self.random.random_range(1..4), value),
@@ -156,9 +153,9 @@ impl Client {
             }
             _ => None,
         };
-        let called = self.field.history.now();
+        let called = self.shared.history.now();
         let outcome = self.outcome(register, action, request).await;
-        let returned = self.field.history.now();
+        let returned = self.shared.history.now();
         let outcome = match outcome {
             // A read that gave nothing says nothing.
             None => return None,
@@ -167,9 +164,9 @@ impl Client {
         };
         let unknown = outcome == Outcome::Unknown;
         if unknown {
-            self.field.registers.unknown(register);
+            self.shared.registers.unknown(register);
         }
-        self.field.history.record(Recorded {
+        self.shared.history.record(Recorded {
             client: self.id,
             register: register.to_owned(),
             action,
@@ -210,7 +207,7 @@ impl Client {
     }
 
     fn node(&mut self) -> String {
-        let nodes = self.field.nodes.read().unwrap();
+        let nodes = self.shared.nodes.read().unwrap();
         nodes[self.random.random_range(0..nodes.len())].clone()
     }
 

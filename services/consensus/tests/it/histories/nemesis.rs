@@ -12,7 +12,7 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
-use super::client::Field;
+use super::client::Shared;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
@@ -47,7 +47,7 @@ const FAULTS: [Fault; 12] = [
 
 pub struct Nemesis {
     pub cluster: Cluster,
-    field: Arc<Field>,
+    shared: Arc<Shared>,
     random: StdRng,
     http: reqwest::Client,
     names: usize,
@@ -57,11 +57,11 @@ pub struct Nemesis {
 }
 
 impl Nemesis {
-    pub fn new(cluster: Cluster, field: Arc<Field>, seed: u64) -> Self {
+    pub fn new(cluster: Cluster, shared: Arc<Shared>, seed: u64) -> Self {
         kit::tls::install_provider();
         Self {
             cluster,
-            field,
+            shared,
             random: StdRng::seed_from_u64(seed),
             http: reqwest::Client::builder()
                 .no_proxy()
@@ -83,7 +83,7 @@ impl Nemesis {
             self.waiting.shuffle(&mut self.random);
         }
         let fault = self.waiting.pop().unwrap();
-        println!("{:>9.3} s  {fault:?}", seconds(&self.field));
+        println!("{:>9.3} s  {fault:?}", seconds(&self.shared));
         self.perform(fault)
             .await
             .unwrap_or_else(|error| panic!("{fault:?}: {error}"));
@@ -113,7 +113,7 @@ impl Nemesis {
 
     pub fn tell_addresses(&self) {
         let nodes = self.cluster.nodes().iter();
-        *self.field.nodes.write().unwrap() = nodes.map(|node| node.url("api").unwrap()).collect();
+        *self.shared.nodes.write().unwrap() = nodes.map(|node| node.url("api").unwrap()).collect();
     }
 
     async fn perform(&mut self, fault: Fault) -> Result<()> {
@@ -253,6 +253,6 @@ impl Nemesis {
     }
 }
 
-fn seconds(field: &Field) -> f64 {
-    Duration::from_nanos(field.history.now().unsigned_abs()).as_secs_f64()
+fn seconds(shared: &Shared) -> f64 {
+    Duration::from_nanos(shared.history.now().unsigned_abs()).as_secs_f64()
 }
