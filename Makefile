@@ -14,8 +14,8 @@ PROFILE ?= dev
 TEST_CONTAINERS ?= yes
 $(if $(filter yes no,$(TEST_CONTAINERS)),,$(error TEST_CONTAINERS is yes or no, not "$(TEST_CONTAINERS)"))
 
-# Read when a recipe runs, by which time `setup` has installed the compiler.
-host = $(shell rustc -vV | sed -n 's/^host: //p')
+# Asked by the recipe, by which time `setup` has installed the compiler.
+host = $$(rustc -vV | sed -n 's/^host: //p')
 devcluster = $(or $(CARGO_TARGET_DIR),target)/$(host)/debug/devcluster
 step = infra/scripts/step.sh
 only_system = $(if $(SYSTEM),--system $(SYSTEM))
