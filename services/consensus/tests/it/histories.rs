@@ -1,7 +1,7 @@
 //! Histories of operations on a real cluster that is being harmed: each must be one that a single
 //! register could have had.
 //!
-//! `HISTORY_SEED` repeats what was done and asked; `HISTORY_SECONDS` sets for how long.
+//! `HISTORY_SEED` repeats what was done and asked; `MINUTES` sets for how long.
 
 #[path = "histories/client.rs"]
 mod client;
@@ -17,7 +17,7 @@ use devcluster::{Catalogue, Cluster};
 use serde_json::json;
 use tempfile::TempDir;
 
-use self::client::{Client, Shared, Registers};
+use self::client::{Client, Registers, Shared};
 use self::history::{Action, History, Outcome, impossible};
 use self::nemesis::Nemesis;
 use crate::harness::register_node;
@@ -87,7 +87,7 @@ fn clients(shared: &Arc<Shared>, seed: u64, until: Instant) -> Vec<tokio::task::
 
 async fn under_fire(length: Duration) {
     let seed = setting("HISTORY_SEED").unwrap_or_else(rand::random);
-    println!("HISTORY_SEED={seed} HISTORY_SECONDS={}", length.as_secs());
+    println!("HISTORY_SEED={seed} MINUTES={}", length.as_secs() / 60);
     let folder = tempfile::tempdir().unwrap();
     let cluster = cluster(&folder, SNAPSHOT_BYTES).await;
     let shared = shared(&cluster);
@@ -118,19 +118,11 @@ async fn under_fire(length: Duration) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn histories_under_fire_are_linearizable() {
-    under_fire(Duration::from_secs(
-        setting("HISTORY_SECONDS").unwrap_or(100),
-    ))
-    .await;
-}
-
 mod soak {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn histories_under_fire_are_linearizable_for_long() {
+    async fn histories_under_fire_are_linearizable() {
         let minutes = setting("MINUTES").unwrap_or(60);
         under_fire(Duration::from_secs(60 * minutes)).await;
     }
