@@ -77,7 +77,7 @@ impl Process {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("it starts; traced, it needs strace: `make setup` installs it");
+            .expect("it starts; traced, it needs strace: `make test` installs it");
         Self {
             child,
             url: format!("http://{address}"),

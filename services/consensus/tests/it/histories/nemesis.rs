@@ -198,7 +198,8 @@ impl Nemesis {
         Ok(())
     }
 
-    /// From some moment on the node can make no file larger: its next write fails.
+    /// From some moment on the node can make no file larger: its next write fails, or the signal that
+    /// comes with that (SIGXFSZ) ends it in the middle of its work.
     async fn fail_disk(&mut self, name: &str) -> Result<()> {
         let node = self.cluster.node(name)?;
         let pid = i32::try_from(node.pid().expect("it runs")).unwrap();
