@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use consensus::{NodeConfig, Settings};
@@ -35,9 +36,20 @@ pub fn register_node() -> PathBuf {
     path
 }
 
+/// An address that stays free while no node listens on it: below the ports that a system gives
+/// to whoever asks for any, of which an outgoing connection may take one while a node is down.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
+    // Two test processes at once do not meet, and nobody else uses these addresses.
+    let [high, low] = (std::process::id() as u16).to_be_bytes();
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 30_000, "every port was given out");
+        let address = format!("127.77.{high}.{low}:{port}");
+        if TcpListener::bind(&address).is_ok() {
+            return address;
+        }
+    }
 }
 
 pub fn quick() -> Settings {
