@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let name = setting("REGISTER_NAME")?;
     let telemetry = TelemetrySettings {
         log_format: LogFormat::Pretty,
-        log_level: setting("LOG_LEVEL").unwrap_or_else(|_| "warn".into()),
+        log_level: setting("REGISTER_LOG_LEVEL").unwrap_or_else(|_| "warn".into()),
         ..TelemetrySettings::default()
     };
     let _telemetry = kit::telemetry::init(&telemetry, Registers::SYSTEM, &name)?;

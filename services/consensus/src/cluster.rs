@@ -146,6 +146,7 @@ impl<M: Machine> Cluster<M> {
         let network = Network {
             peers: Arc::clone(&peers),
             state: state.clone(),
+            log: log.clone(),
         };
         let raft_config = crate::raft::config(M::SYSTEM, &settings).map_err(StartError::Core)?;
         let raft = Raft::new(

@@ -20,6 +20,7 @@ use super::check;
 use super::client::{Lane, Messages, Peers, Target};
 use crate::codec;
 use crate::core::lock;
+use crate::log::LogStore;
 use crate::raft::{LogId, Member, Types, Vote};
 use crate::state::{SnapshotData, StateMachine};
 use crate::wire;
@@ -31,12 +32,14 @@ pub(super) type RpcError = openraft::errors::RPCError<Types>;
 pub(crate) struct Network {
     pub peers: Arc<Peers>,
     pub state: StateMachine,
+    pub log: LogStore,
 }
 
 /// openraft's connection to one peer.
 pub(crate) struct Connection {
     pub(super) peers: Arc<Peers>,
     pub(super) state: StateMachine,
+    log: LogStore,
     first_known: Target,
     lane: Lane,
 }
@@ -46,6 +49,7 @@ impl Network {
         Connection {
             peers: Arc::clone(&self.peers),
             state: self.state.clone(),
+            log: self.log.clone(),
             first_known: Target {
                 address: member.address.clone(),
                 id,
@@ -92,6 +96,17 @@ fn append_to_wire(request: &AppendEntriesRequest<Types>) -> wire::AppendRequest 
         entries: request.entries.iter().map(codec::encode_entry).collect(),
         commit: request.leader_commit.as_ref().map(codec::log_id_to_wire),
     }
+}
+
+/// Whether a request carries what follows in a log that begins at `first_index`, if anything does.
+///
+/// A member that lags behind the log's beginning is sent the state. But openraft may have just
+/// opened a stream from where that member was, and shortens the log when a failure is reported that
+/// was older than the stream: it then reads nothing, sends nothing, and never looks up from it.
+/// Ending the stream makes it look.
+fn carries_what_follows(request: &AppendEntriesRequest<Types>, first_index: u64) -> bool {
+    let next = request.prev_log_id.map_or(0, |previous| previous.index + 1);
+    !request.entries.is_empty() || next >= first_index
 }
 
 fn impossible(reason: &str) -> RpcError {
@@ -271,6 +286,11 @@ impl RaftNetworkV2<Types> for Connection {
         Box::pin(async move {
             let sent = Sent::default();
             let noted = sent.clone();
+            let log = self.log.clone();
+            let input = input.take_while(move |request| {
+                let goes_on = carries_what_follows(request, log.first_index());
+                std::future::ready(goes_on)
+            });
             let open = self.append_stream(input.map(move |request| {
                 noted.note(&request);
                 append_to_wire(&request)
@@ -352,5 +372,38 @@ impl RaftNetworkV2<Types> for Connection {
         let growing = [100, 200, 400, 800].map(Duration::from_millis);
         let longest = std::iter::repeat(Duration::from_secs(1));
         Some(Backoff::new(growing.into_iter().chain(longest)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use openraft::entry::RaftEntry as _;
+    use openraft::vote::RaftLeaderId as _;
+
+    use super::*;
+    use crate::raft::Entry;
+
+    fn request(previous: Option<u64>, entries: u64) -> AppendEntriesRequest<Types> {
+        let leader = openraft::type_config::alias::LeaderIdOf::<Types>::new(1, 1);
+        let id = |index| LogId::new(leader.to_committed(), index);
+        let next = previous.map_or(0, |index| index + 1);
+        AppendEntriesRequest {
+            vote: Vote::new_committed(1, 1),
+            prev_log_id: previous.map(id),
+            entries: (next..next + entries)
+                .map(|index| Entry::new_blank(id(index)))
+                .collect(),
+            leader_commit: None,
+        }
+    }
+
+    #[test]
+    fn a_stream_behind_the_beginning_of_the_log_is_ended() {
+        assert!(!carries_what_follows(&request(None, 0), 1));
+        assert!(!carries_what_follows(&request(Some(8), 0), 10));
+        // Nothing new, or what was read before the log was shortened.
+        assert!(carries_what_follows(&request(None, 0), 0));
+        assert!(carries_what_follows(&request(Some(9), 0), 10));
+        assert!(carries_what_follows(&request(Some(8), 2), 10));
     }
 }

@@ -1,7 +1,8 @@
 //! Histories of operations on a real cluster that is being harmed: each must be one that a single
 //! register could have had.
 //!
-//! `HISTORY_SEED` repeats what was done and asked; `MINUTES` sets for how long.
+//! `HISTORY_SEED` repeats what was done and asked; `MINUTES` sets for how long, and `HISTORY_LOG`
+//! what the nodes log. Under fire, a failure leaves their folder behind.
 
 #[path = "histories/client.rs"]
 mod client;
@@ -49,8 +50,10 @@ async fn cluster(folder: &TempDir, snapshot_bytes: u32) -> Cluster {
         "log_keep_entries": 100,
     });
     let catalogue = Catalogue::parse(CATALOGUE, "register.json").unwrap();
+    let level = std::env::var("HISTORY_LOG").unwrap_or_else(|_| "warn".into());
     let cluster = Cluster::builder(&catalogue, "register")
         .dir(folder.path())
+        .env("REGISTER_LOG_LEVEL", &level)
         .binary(register_node())
         .env("REGISTER_SETTINGS", &settings.to_string())
         .through_proxies(true)
@@ -87,8 +90,13 @@ fn clients(shared: &Arc<Shared>, seed: u64, until: Instant) -> Vec<tokio::task::
 
 async fn under_fire(length: Duration) {
     let seed = setting("HISTORY_SEED").unwrap_or_else(rand::random);
-    println!("HISTORY_SEED={seed} MINUTES={}", length.as_secs() / 60);
-    let folder = tempfile::tempdir().unwrap();
+    let mut folder = tempfile::tempdir().unwrap();
+    folder.disable_cleanup(true);
+    println!(
+        "HISTORY_SEED={seed} MINUTES={}, in {}",
+        length.as_secs() / 60,
+        folder.path().display()
+    );
     let cluster = cluster(&folder, SNAPSHOT_BYTES).await;
     let shared = shared(&cluster);
     let until = Instant::now() + length;
@@ -116,6 +124,7 @@ async fn under_fire(length: Duration) {
         operations.len() > 10 * usize::try_from(length.as_secs()).unwrap(),
         "too few operations to say anything"
     );
+    folder.disable_cleanup(false);
 }
 
 mod soak {
