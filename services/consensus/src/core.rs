@@ -245,6 +245,14 @@ impl Core {
         Some((leader, member.clone()))
     }
 
+    /// The leader, awaited while one is being elected.
+    pub(crate) async fn leader_in_time(&self, limit: Duration) -> Option<(u64, Member)> {
+        let wait = self.raft.wait(Some(limit));
+        let elected = wait.metrics(|now| now.current_leader.is_some(), "a leader");
+        drop(elected.await);
+        self.known_leader()
+    }
+
     pub(crate) fn target(id: u64, member: &Member) -> Target {
         Target {
             address: member.address.clone(),

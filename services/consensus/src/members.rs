@@ -16,6 +16,8 @@ use crate::raft::Member;
 use crate::wire::manage_request::Action;
 use crate::wire::{Hello, JoinRequest, ManageRequest};
 
+/// How long an operator's command waits for a leader to be elected.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a change of leadership may take.
 const TRANSFER_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -170,13 +172,10 @@ impl Core {
                 self.config.name
             ));
         }
-        if !self.leads() {
-            let (leader, member) = self
-                .known_leader()
-                .filter(|(leader, _)| *leader != self.id)
-                .ok_or_else(|| {
-                    Status::unavailable("there is no leader: is a majority of the nodes up?")
-                })?;
+        let (leader, member) = self.leader_in_time(ELECTION_TIMEOUT).await.ok_or_else(|| {
+            Status::unavailable("there is no leader: is a majority of the nodes up?")
+        })?;
+        if leader != self.id {
             let response = self
                 .peers
                 .call(
