@@ -10,8 +10,6 @@ mod commands;
 mod formation;
 #[path = "it/harness.rs"]
 mod harness;
-#[path = "it/healing.rs"]
-mod healing;
 #[path = "it/histories.rs"]
 mod histories;
 #[path = "it/hostile.rs"]

@@ -93,8 +93,8 @@ async fn under_fire(length: Duration) {
     let mut folder = tempfile::tempdir().unwrap();
     folder.disable_cleanup(true);
     println!(
-        "HISTORY_SEED={seed} MINUTES={}, in {}",
-        length.as_secs() / 60,
+        "HISTORY_SEED={seed} for {} s in {}",
+        length.as_secs(),
         folder.path().display()
     );
     let cluster = cluster(&folder, SNAPSHOT_BYTES).await;
@@ -125,6 +125,12 @@ async fn under_fire(length: Duration) {
         "too few operations to say anything"
     );
     folder.disable_cleanup(false);
+}
+
+/// Long enough for each fault once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_history_under_fire_is_linearizable() {
+    under_fire(Duration::from_secs(45)).await;
 }
 
 mod soak {
