@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::core::Core;
+use crate::disk::{self, Disk};
 use crate::identity::Identity;
 use crate::log::{LogIo, LogStore, SqliteLog};
 use crate::machine::Machine;
@@ -143,10 +144,12 @@ impl<M: Machine> Cluster<M> {
         if let Some(cluster) = &identity.cluster {
             peers.set_cluster(cluster);
         }
+        let disk = Arc::new(Disk::new(&config.data_dir, settings.disk_headroom_bytes));
         let network = Network {
             peers: Arc::clone(&peers),
             state: state.clone(),
             log: log.clone(),
+            disk: Arc::clone(&disk),
         };
         let raft_config = crate::raft::config(M::SYSTEM, &settings).map_err(StartError::Core)?;
         let raft = Raft::new(
@@ -168,6 +171,7 @@ impl<M: Machine> Cluster<M> {
             identity,
             raft,
             log,
+            disk,
             state,
             peers,
             authority,
@@ -179,6 +183,7 @@ impl<M: Machine> Cluster<M> {
         tokio::spawn(greet::run(Arc::clone(&core)));
         tokio::spawn(members::run(Arc::clone(&core)));
         tokio::spawn(status::run_upkeep(Arc::clone(&core)));
+        tokio::spawn(disk::run(Arc::clone(&core)));
         let router = server::router(&core);
         let cluster = Self {
             core,
@@ -299,6 +304,12 @@ impl<M: Machine> Cluster<M> {
                     Check::pass(format!("{:?} in term {}", status.role, status.term).to_lowercase())
                 }
             }
+        });
+        let keeper = self.clone();
+        health.register("disk", move || match keeper.core.disk.refusal() {
+            Some(reason) => Check::warn(format!("writes are refused: {reason}")),
+            None if keeper.core.disk.is_low() => Check::warn(keeper.core.disk.state()),
+            None => Check::pass(keeper.core.disk.state()),
         });
         let described = self.clone();
         health.describe(move || {

@@ -9,6 +9,7 @@ use openraft::async_runtime::WatchReceiver as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::disk::Disk;
 use crate::identity::Identity;
 use crate::log::LogStore;
 use crate::peer::auth::Authority;
@@ -28,6 +29,7 @@ pub(crate) struct Core {
     pub id: u64,
     pub raft: Raft,
     pub log: LogStore,
+    pub disk: Arc<Disk>,
     pub state: StateMachine,
     pub peers: Arc<Peers>,
     pub authority: Arc<Authority>,
@@ -58,6 +60,8 @@ pub(crate) struct View {
     pub seen: Instant,
     pub round_trip: Duration,
     pub version_supported: u32,
+    /// Whether its disk is nearly full.
+    pub disk_low: bool,
 }
 
 /// A member that has answered within this time is taken to be up.
@@ -86,6 +90,7 @@ impl Core {
         identity: Identity,
         raft: Raft,
         log: LogStore,
+        disk: Arc<Disk>,
         state: StateMachine,
         peers: Arc<Peers>,
         authority: Arc<Authority>,
@@ -97,6 +102,7 @@ impl Core {
             id: identity.id,
             raft,
             log,
+            disk,
             state,
             peers,
             authority,

@@ -105,9 +105,21 @@ async fn initialise(core: &Arc<Core>, founders: &[Founder]) {
         })
         .collect();
     let already = core.raft.is_initialized().await.unwrap_or(false);
-    if !already && let Err(error) = core.raft.initialize(members).await {
-        core.halt(format!("the cluster cannot be formed: {error}"));
-        return;
+    if !already {
+        if let Err(error) = core.raft.initialize(members).await {
+            core.halt(format!("the cluster cannot be formed: {error}"));
+            return;
+        }
+        // The core has taken the first entry: until it is on disk, the identity alone tells of it.
+        let mut written = core.raft.watch_log_progress();
+        let first = written.wait_until(|flushed| {
+            flushed
+                .as_ref()
+                .is_some_and(|flushed| flushed.last_log_id.is_some())
+        });
+        if first.await.is_err() {
+            return;
+        }
     }
     let mut identity = lock(&core.identity);
     identity.forming.clear();

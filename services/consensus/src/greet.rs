@@ -61,6 +61,7 @@ impl Core {
             receiver_name: known
                 .map(|(_, member)| member.name.clone())
                 .unwrap_or_default(),
+            disk_low: self.disk.is_low(),
         }
     }
 
@@ -162,6 +163,7 @@ impl Core {
             seen: Instant::now(),
             round_trip,
             version_supported: hello.version_supported,
+            disk_low: hello.disk_low,
         };
         lock(&self.views).insert(hello.id, view);
     }

@@ -5,6 +5,7 @@ mod cluster;
 mod codec;
 mod core;
 mod database;
+mod disk;
 mod formation;
 mod greet;
 mod identity;
@@ -35,6 +36,7 @@ pub use self::subscribe::{Applied, SubscribeError};
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use crate::cli::output as command_output;
+    pub use crate::disk::pretend_free;
     pub use crate::log::faulty::{FaultyLog, Power};
     pub use crate::log::{Loaded, LogIo, LogRead, Record, SqliteLog};
 

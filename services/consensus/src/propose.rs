@@ -43,6 +43,9 @@ pub enum ProposeError {
         /// The limit.
         bytes_max: usize,
     },
+    /// It was not applied: the leader's disk, or those of too many members, are nearly full.
+    #[error("writes are refused: {0}")]
+    NoRoom(String),
     /// It was not applied: this node has stopped.
     #[error("this node has stopped: {0}")]
     Halted(String),
@@ -59,6 +62,8 @@ enum Try {
     Unknown(String),
     /// It has no effect, and no other try would have one: the limit, in bytes.
     TooLarge(usize),
+    /// It has no effect, and no other try would have one before there is room on a disk.
+    NoRoom(String),
 }
 
 /// Counts a proposal as under way for as long as it lives.
@@ -116,6 +121,11 @@ impl Core {
                     tracing::debug!(reason, "a proposal was refused and is tried again");
                 }
                 Ok(Try::TooLarge(bytes_max)) => return Err(too_large(bytes_max)),
+                Ok(Try::NoRoom(reason)) => {
+                    metrics::counter!("consensus_proposals_total", "outcome" => "no_room")
+                        .increment(1);
+                    return Err(unknown.map_or(ProposeError::NoRoom(reason), ProposeError::Unknown));
+                }
                 Ok(Try::Unknown(reason)) if retry => unknown = Some(reason),
                 Ok(Try::Unknown(reason)) => {
                     metrics::counter!("consensus_proposals_total", "outcome" => "unknown")
@@ -166,6 +176,11 @@ impl Core {
         if command && self.state.position().version == 0 {
             // Without its first migration the machine has no tables.
             return Try::Refused("the cluster is still being formed".into());
+        }
+        // A version is raised all the same: it is small, and may be what makes room.
+        let raises = matches!(proposal.kind, Some(wire::proposal::Kind::RaiseVersion(_)));
+        if !raises && let Some(reason) = self.disk.refusal() {
+            return Try::NoRoom(reason.to_string());
         }
         match self.raft.client_write(Proposal(proposal)).await {
             Ok(response) => {
@@ -232,6 +247,7 @@ impl Core {
             }),
             Try::Refused(reason) => propose_response::Result::Refused(reason),
             Try::Unknown(reason) => propose_response::Result::Unknown(reason),
+            Try::NoRoom(reason) => propose_response::Result::NoRoom(reason),
             Try::TooLarge(bytes_max) => propose_response::Result::TooLarge(bytes_max as u64),
         }
     }

@@ -34,6 +34,9 @@ pub struct Settings {
     pub snapshot_interval_s: u64,
     /// Entries that stay in the log behind a snapshot, for followers that were away for a moment.
     pub log_keep_entries: u64,
+    /// Bytes of the disk that are kept free: with less, writes are refused and reads go on. Members
+    /// that follow take what others acknowledge down to half of it. 0 lets the disk run full.
+    pub disk_headroom_bytes: u64,
     /// The address that connections to peers are made from; by default the system chooses.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_address: Option<IpAddr>,
@@ -53,6 +56,7 @@ impl Default for Settings {
             snapshot_bytes: 256 << 20,
             snapshot_interval_s: 900,
             log_keep_entries: 10_000,
+            disk_headroom_bytes: 256 << 20,
             source_address: None,
         }
     }

@@ -40,6 +40,12 @@ pub struct Status {
     pub version_supported: u32,
     /// Bytes that the state takes on disk.
     pub state_bytes: u64,
+    /// Bytes that are free on the disk of the data directory.
+    #[serde(default)]
+    pub disk_free_bytes: u64,
+    /// Why writes are refused, if this node knows that they are.
+    #[serde(default)]
+    pub writes_refused: Option<String>,
     /// Whether a change of the members is under way: until it is done, both the old and the new
     /// majority have to be up.
     #[serde(default)]
@@ -160,6 +166,8 @@ impl Core {
             version: position.version,
             version_supported: self.version_supported,
             state_bytes: self.state.bytes_on_disk(),
+            disk_free_bytes: self.disk.free(),
+            writes_refused: self.disk.refusal().map(|reason| reason.to_string()),
             changing,
             members,
             halted: self.halted(),

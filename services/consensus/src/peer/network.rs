@@ -20,6 +20,7 @@ use super::check;
 use super::client::{Lane, Messages, Peers, Target};
 use crate::codec;
 use crate::core::lock;
+use crate::disk::Disk;
 use crate::log::LogStore;
 use crate::raft::{LogId, Member, Types, Vote};
 use crate::state::{SnapshotData, StateMachine};
@@ -33,6 +34,7 @@ pub(crate) struct Network {
     pub peers: Arc<Peers>,
     pub state: StateMachine,
     pub log: LogStore,
+    pub disk: Arc<Disk>,
 }
 
 /// openraft's connection to one peer.
@@ -40,6 +42,7 @@ pub(crate) struct Connection {
     pub(super) peers: Arc<Peers>,
     pub(super) state: StateMachine,
     log: LogStore,
+    pub(super) disk: Arc<Disk>,
     first_known: Target,
     lane: Lane,
 }
@@ -50,6 +53,7 @@ impl Network {
             peers: Arc::clone(&self.peers),
             state: self.state.clone(),
             log: self.log.clone(),
+            disk: Arc::clone(&self.disk),
             first_known: Target {
                 address: member.address.clone(),
                 id,
@@ -78,9 +82,10 @@ impl RaftNetworkFactory<Types> for Network {
 /// What openraft should make of a failed call.
 pub(super) fn failed(status: &Status) -> RpcError {
     match status.code() {
-        Code::Unavailable | Code::FailedPrecondition | Code::Unauthenticated => {
-            RpcError::Unreachable(Unreachable::new(status))
-        }
+        Code::Unavailable
+        | Code::FailedPrecondition
+        | Code::Unauthenticated
+        | Code::ResourceExhausted => RpcError::Unreachable(Unreachable::new(status)),
         _ => RpcError::Network(NetworkError::new(status)),
     }
 }

@@ -18,7 +18,7 @@ use super::check::Receiver;
 use super::snapshot;
 use crate::codec;
 use crate::core::{Core, lock};
-use crate::raft::Types;
+use crate::raft::{Entry, Types};
 use crate::wire;
 use crate::wire::peer_server::{Peer, PeerServer};
 
@@ -169,6 +169,12 @@ fn append_request(message: wire::AppendRequest) -> std::io::Result<AppendEntries
     })
 }
 
+/// Whether an entry is what there may be no room for. What leaders write for their own sake is small,
+/// and nothing could be read without it.
+fn is_command(entry: &Entry) -> bool {
+    matches!(entry.payload, openraft::EntryPayload::Normal(_))
+}
+
 type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -195,6 +201,12 @@ impl Peer for Service {
                 Receiver::of(&core)
                     .append(from, &request)
                     .map_err(impossible)?;
+                if core.disk.is_full() && request.entries.iter().any(is_command) {
+                    return Err(Status::resource_exhausted(format!(
+                        "the disk of {} is full",
+                        core.config.name
+                    )));
+                }
                 Ok(request)
             });
         let input = input.scan((), move |(), message| {

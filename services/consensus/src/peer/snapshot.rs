@@ -39,6 +39,9 @@ impl Connection {
             |mut client, request| async move { client.status(request).await },
         );
         within(Duration::from_secs(2), warm).await?;
+        self.disk
+            .room_for(self.state.bytes_on_disk())
+            .map_err(|reason| failed(&Status::resource_exhausted(reason)))?;
         let copy = self
             .state
             .materialise()
@@ -130,6 +133,9 @@ pub(super) async fn receive(
     Receiver::of(core)
         .snapshot(from, &vote, last, &membership)
         .map_err(impossible)?;
+    core.disk
+        .room_for(header.bytes)
+        .map_err(Status::resource_exhausted)?;
     let incoming = core.state.incoming();
     write(parts, &incoming.path, header.bytes).await?;
     // openraft stops a node whose snapshot cannot be installed: it only gets one that can.

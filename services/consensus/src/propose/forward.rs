@@ -182,6 +182,7 @@ fn result_of(result: Option<propose_response::Result>) -> Try {
         },
         Some(propose_response::Result::Refused(reason)) => Try::Refused(reason),
         Some(propose_response::Result::Unknown(reason)) => Try::Unknown(reason),
+        Some(propose_response::Result::NoRoom(reason)) => Try::NoRoom(reason),
         Some(propose_response::Result::TooLarge(bytes_max)) => {
             Try::TooLarge(usize::try_from(bytes_max).unwrap_or(usize::MAX))
         }

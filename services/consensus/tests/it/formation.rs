@@ -2,6 +2,7 @@
 
 use std::net::TcpListener;
 
+use consensus::testing::Power;
 use consensus::{ClusterCommand, Settings, run_command};
 
 use crate::caller::id_of;
@@ -189,6 +190,22 @@ fn a_crash_between_deciding_to_form_a_cluster_and_forming_it_is_made_good() {
     node.start();
     node.wait_ready();
     assert_eq!(node.read("a"), Some(1));
+}
+
+#[test]
+fn a_loss_of_power_before_the_first_entry_is_on_disk_is_made_good() {
+    let mut field = Field::new();
+    let node = field.add_node(quick());
+    let power = Power::on();
+    power.fail_next_sync();
+    node.power = Some(power);
+    node.start();
+    node.halted();
+    node.crash();
+    node.power = None;
+    node.start();
+    node.wait_ready();
+    assert_eq!(node.propose(&set("a", 1)).unwrap(), 1);
 }
 
 #[test]
