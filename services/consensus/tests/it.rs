@@ -8,6 +8,8 @@ mod caller;
 mod commands;
 #[path = "it/formation.rs"]
 mod formation;
+#[path = "it/formats.rs"]
+mod formats;
 #[path = "it/harness.rs"]
 mod harness;
 #[path = "it/histories.rs"]

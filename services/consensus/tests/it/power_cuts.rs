@@ -8,7 +8,7 @@ mod trace;
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -191,6 +191,23 @@ fn record(folder: &Path) -> Recording {
 }
 
 impl Recording {
+    fn without_half_of_the_syncs(&self) -> Self {
+        let mut events = self.events.clone();
+        let half = events.len() / 2;
+        for event in &mut events[half..] {
+            if let Change::Sync(path) = &event.change
+                && path.to_string_lossy().starts_with("log.db")
+            {
+                // Something that changes nothing, so that the others keep their places.
+                event.change = Change::Folder(PathBuf::new());
+            }
+        }
+        Self {
+            events,
+            acknowledged: self.acknowledged.clone(),
+        }
+    }
+
     /// What each register must hold at least if the power goes after so many events.
     fn promised(&self, point: usize) -> BTreeMap<usize, i64> {
         let mut promised = BTreeMap::new();
@@ -251,8 +268,10 @@ fn told(change: &Change) -> String {
 /// Cuts the power at `points` moments, each with every fate of what was not synced.
 fn cut(points: usize) {
     let seed: u64 = rand::random();
-    println!("seed {seed}");
-    let folder = tempfile::tempdir().unwrap();
+    let mut folder = tempfile::tempdir().unwrap();
+    // A failure leaves the recording and what was found of the disk behind.
+    folder.disable_cleanup(true);
+    println!("seed {seed} in {}", folder.path().display());
     let recording = Arc::new(record(folder.path()));
     let events = recording.events.len();
     println!(
@@ -290,6 +309,12 @@ fn cut(points: usize) {
     }
     let problems = std::mem::take(&mut *problems.lock().unwrap());
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+
+    // The control: the same look at a disk that has stopped to sync the log half way.
+    let lying = recording.without_half_of_the_syncs();
+    let found = lying.problem(lying.events.len(), Rest::Dropped, seed, folder.path());
+    assert!(found.is_some(), "lost writes were not missed");
+    folder.disable_cleanup(false);
 }
 
 #[test]
