@@ -8,6 +8,7 @@
 use std::env;
 use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -65,6 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             ..serde_json::from_str(&setting("REGISTER_SETTINGS")?)?
         },
     };
+    let data_dir = config.data_dir.clone();
     let power = Power::on();
     let switch = power.clone();
     let disk = |log: Box<dyn LogIo>| -> Box<dyn LogIo> { Box::new(FaultyLog::new(log, power)) };
@@ -76,6 +78,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .route("/session", post(session))
         .route("/operation", post(operation))
         .route("/clock", post(clock))
+        .route(
+            "/disk",
+            post(async move |bytes| disk_room(&data_dir, bytes)),
+        )
         .route("/lie", post(async move || switch.lie()))
         .with_state(cluster.clone());
     let router = peer_routes.merge(clients).merge(health.clone());
@@ -261,6 +267,12 @@ async fn session(State(cluster): State<Cluster<Registers>>) -> Result<Json<Value
     Ok(Json(json!(session.0)))
 }
 
+/// Lets the disk seem to have so many bytes free; null ends it.
+fn disk_room(data_dir: &Path, Json(bytes): Json<Option<u64>>) -> StatusCode {
+    consensus::testing::pretend_free(data_dir, bytes);
+    StatusCode::NO_CONTENT
+}
+
 /// Moves this process's wall clock by so many milliseconds.
 async fn clock(Json(ms): Json<i64>) -> StatusCode {
     kit::testing::jump_clock(ms);
@@ -272,6 +284,7 @@ fn not_proposed(error: ProposeError) -> Refused {
     let status = match &error {
         ProposeError::Unknown(_) | ProposeError::Malformed(_) => StatusCode::GATEWAY_TIMEOUT,
         ProposeError::Expired => StatusCode::GONE,
+        ProposeError::NoRoom(_) => StatusCode::INSUFFICIENT_STORAGE,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, error.to_string())

@@ -6,6 +6,8 @@
 mod caller;
 #[path = "it/commands.rs"]
 mod commands;
+#[path = "it/disk.rs"]
+mod disk;
 #[path = "it/formation.rs"]
 mod formation;
 #[path = "it/formats.rs"]

@@ -38,12 +38,19 @@ impl Shutdown {
 
     /// A shutdown that SIGTERM or SIGINT requests. A second signal ends the process at once.
     ///
+    /// SIGXFSZ is taken away too: a file that may not grow is an error of the write, as a full disk
+    /// is, and no reason to end in the middle of anything.
+    ///
     /// # Errors
     /// When signal handlers cannot be installed, or outside a tokio runtime with IO.
     pub fn on_signals(grace: Duration) -> io::Result<Self> {
         let shutdown = Self::new(grace);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // The handler stays for as long as the process.
+        drop(signal(SignalKind::from_raw(
+            rustix::process::Signal::XFSZ.as_raw(),
+        ))?);
         let requested = shutdown.clone();
         tokio::spawn(async move {
             loop {

@@ -72,6 +72,8 @@ fn status_is_a_table_for_people_and_json_for_machines() {
             "version",
             "version_supported",
             "state_bytes",
+            "disk_free_bytes",
+            "writes_refused",
             "changing",
             "members",
             "halted"

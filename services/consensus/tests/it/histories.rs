@@ -26,12 +26,12 @@ use crate::harness::register_node;
 const CATALOGUE: &str = include_str!("../register.json");
 const CLIENTS: u32 = 6;
 
-fn setting(name: &str) -> Option<u64> {
+fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let value = std::env::var_os(name)?.into_string().ok()?;
     Some(
         value
             .parse()
-            .unwrap_or_else(|_| panic!("{name} is {value:?}, no number")),
+            .unwrap_or_else(|_| panic!("{name} cannot be {value:?}")),
     )
 }
 
@@ -50,7 +50,7 @@ async fn cluster(folder: &TempDir, snapshot_bytes: u32) -> Cluster {
         "log_keep_entries": 100,
     });
     let catalogue = Catalogue::parse(CATALOGUE, "register.json").unwrap();
-    let level = std::env::var("HISTORY_LOG").unwrap_or_else(|_| "warn".into());
+    let level = setting("HISTORY_LOG").unwrap_or_else(|| "warn".to_owned());
     let cluster = Cluster::builder(&catalogue, "register")
         .dir(folder.path())
         .env("REGISTER_LOG_LEVEL", &level)

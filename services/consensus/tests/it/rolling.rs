@@ -24,6 +24,7 @@ fn kind(error: &ProposeError) -> &'static str {
         ProposeError::Expired => "expired",
         ProposeError::Halted(_) => "halted",
         ProposeError::TooLarge { .. } => "too large",
+        ProposeError::NoRoom(_) => "no room",
         ProposeError::Malformed(_) => "malformed",
     }
 }

@@ -1,8 +1,9 @@
 //! Shortening the log, and sending the state to who misses what was cut off.
 
+use consensus::testing::pretend_free;
 use consensus::{ClusterCommand, Settings, run_command};
 
-use crate::harness::{Field, Node, eventually, quick};
+use crate::harness::{Field, Node, eventually, pause, quick};
 use crate::register::{Register, add, heavy, set};
 
 fn shorten(node: &Node<Register>) {
@@ -83,6 +84,29 @@ fn a_follower_that_misses_what_is_gone_from_the_log_is_sent_the_state() {
     field.nodes[away].start();
     field.nodes[away].wait_ready();
     field.nodes[away].propose(&add("before", 1)).unwrap();
+    field.assert_equal();
+}
+
+#[test]
+fn a_follower_takes_no_state_for_which_it_has_no_room() {
+    let (mut field, away) = left_behind();
+    let node = &mut field.nodes[away];
+    let headroom = node.config.settings.disk_headroom_bytes;
+    // Enough for entries, and for half of the state.
+    pretend_free(&node.config.data_dir, Some(headroom / 2 + 1_200_000));
+    node.start();
+    for _ in 0..150 {
+        pause();
+        let status = field.nodes[away].cluster().status();
+        assert!(status.applied_index < 40 && status.halted.is_none());
+        assert_eq!(
+            state_names(&field.nodes[away]),
+            ["current", "state-000001.db"]
+        );
+    }
+    pretend_free(&field.nodes[away].config.data_dir, None);
+    field.nodes[away].wait_ready();
+    assert_eq!(field.nodes[away].read("missed 59"), Some(59));
     field.assert_equal();
 }
 

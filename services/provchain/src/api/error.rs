@@ -105,6 +105,7 @@ impl From<ApiError> for Problem {
             ApiError::Propose(ProposeError::TooLarge { .. }) => {
                 problem(StatusCode::PAYLOAD_TOO_LARGE)
             }
+            ApiError::Propose(ProposeError::NoRoom(_)) => problem(StatusCode::INSUFFICIENT_STORAGE),
             ApiError::NotFounded
             | ApiError::Busy(_)
             | ApiError::Propose(_)

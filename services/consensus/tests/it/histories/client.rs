@@ -234,7 +234,7 @@ impl Client {
                 Ok(Answer { value, done }) => Try::Told(value, done),
                 Err(_) => Try::Unknown,
             },
-            StatusCode::SERVICE_UNAVAILABLE => Try::Refused,
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::INSUFFICIENT_STORAGE => Try::Refused,
             StatusCode::GONE => Try::Expired,
             _ => Try::Unknown,
         }

@@ -27,10 +27,11 @@ pub enum Fault {
     Snapshot,
     Transfer,
     FailDisk,
+    FillDisk,
     Replace,
 }
 
-const FAULTS: [Fault; 12] = [
+const FAULTS: [Fault; 13] = [
     Fault::KillOne,
     Fault::KillAll,
     Fault::StopOne,
@@ -42,6 +43,7 @@ const FAULTS: [Fault; 12] = [
     Fault::Snapshot,
     Fault::Transfer,
     Fault::FailDisk,
+    Fault::FillDisk,
     Fault::Replace,
 ];
 
@@ -154,15 +156,8 @@ impl Nemesis {
                 self.cluster.heal()
             }
             Fault::JumpClock => {
-                let url = self.cluster.node(&name)?.url("api")?;
                 let ms: i64 = self.random.random_range(-86_400_000..86_400_000);
-                let jumped = self.http.post(format!("{url}/clock")).json(&ms).send();
-                assert!(
-                    jumped
-                        .await
-                        .is_ok_and(|answer| answer.status().is_success())
-                );
-                Ok(())
+                self.tell(&name, "clock", &ms).await
             }
             Fault::Snapshot => {
                 self.command(&name, ClusterCommand::Snapshot).await;
@@ -175,6 +170,7 @@ impl Nemesis {
                 Ok(())
             }
             Fault::FailDisk => self.fail_disk(&name).await,
+            Fault::FillDisk => self.fill_disks(&name).await,
             Fault::Replace => self.replace(&name).await,
         }
     }
@@ -198,8 +194,8 @@ impl Nemesis {
         Ok(())
     }
 
-    /// From some moment on the node can make no file larger: its next write fails, or the signal that
-    /// comes with that (SIGXFSZ) ends it in the middle of its work.
+    /// From some moment on the node can make no file larger: its next write fails. It stops serving,
+    /// and lives on to say so.
     async fn fail_disk(&mut self, name: &str) -> Result<()> {
         let node = self.cluster.node(name)?;
         let pid = i32::try_from(node.pid().expect("it runs")).unwrap();
@@ -210,8 +206,37 @@ impl Nemesis {
         prlimit(Pid::from_raw(pid), Resource::Fsize, limit).expect("limits can be set");
         self.sleep(500..3000).await;
         let node = self.cluster.node(name)?;
+        let asked = self.http.get(format!("{}/livez", node.url("api")?)).send();
+        assert!(asked.await.is_ok_and(|answer| answer.status().is_success()));
         node.kill().await?;
         node.start().await
+    }
+
+    /// Little or nothing is free on a node's disk, or on everyone's, and then there is room again.
+    async fn fill_disks(&mut self, name: &str) -> Result<()> {
+        let all = self.random.random_bool(0.5);
+        let nodes = self.cluster.nodes().iter();
+        let names: Vec<String> = nodes
+            .map(|node| node.name().to_owned())
+            .filter(|node| all || node == name)
+            .collect();
+        let free = *[Some(0), Some(200 << 20)].choose(&mut self.random).unwrap();
+        for name in &names {
+            self.tell(name, "disk", &free).await?;
+        }
+        self.sleep(500..3000).await;
+        for name in &names {
+            self.tell(name, "disk", &None::<u64>).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells a node to do wrong.
+    async fn tell(&self, name: &str, what: &str, value: &impl serde::Serialize) -> Result<()> {
+        let url = self.cluster.node(name)?.url("api")?;
+        let told = self.http.post(format!("{url}/{what}")).json(value).send();
+        assert!(told.await.is_ok_and(|answer| answer.status().is_success()));
+        Ok(())
     }
 
     /// A member is removed, its disk thrown away, and another one joins, under its name or a new one.
