@@ -307,7 +307,10 @@ impl<M: Machine> Cluster<M> {
         });
         let keeper = self.clone();
         health.register("disk", move || match keeper.core.disk.refusal() {
-            Some(reason) => Check::warn(format!("writes are refused: {reason}")),
+            Some(reason) => Check::warn(format!(
+                "writes are refused: {reason} ({})",
+                keeper.core.disk.state()
+            )),
             None if keeper.core.disk.is_low() => Check::warn(keeper.core.disk.state()),
             None => Check::pass(keeper.core.disk.state()),
         });

@@ -113,10 +113,13 @@ pub fn pretend_free(data_dir: &Path, bytes: Option<u64>) {
     };
 }
 
-/// Why writes are to be refused, if they are.
+/// Why writes are to be refused, if they are: clients are told too, so no folder is named.
 fn refusal(core: &Core) -> Option<String> {
     if core.leads() && core.disk.is_low() {
-        return Some(core.disk.state());
+        let name = &core.config.name;
+        return Some(format!(
+            "the disk of {name} is nearly full: make room there"
+        ));
     }
     let metrics = core.metrics();
     let membership = metrics.membership_config.membership();
