@@ -73,15 +73,10 @@ impl Disk {
         ))
     }
 
-    /// How it stands, for people.
+    /// How it stands, for people; the health says it to anyone, so no folder is named.
     pub(crate) fn state(&self) -> String {
-        let (folder, free) = (self.folder.display(), self.free());
-        if self.is_low() {
-            let headroom = self.headroom;
-            format!("{folder} has {free} bytes free where {headroom} are to stay: make room there")
-        } else {
-            format!("{folder} has {free} bytes free")
-        }
+        let (free, headroom) = (self.free(), self.headroom);
+        format!("{free} bytes are free on the disk of the data, {headroom} are to stay")
     }
 
     pub(crate) fn refusal(&self) -> Option<Arc<str>> {

@@ -126,3 +126,15 @@ impl IntoResponse for ApiError {
         Problem::from(self).into_response()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_without_room_is_no_fault_of_the_request_and_no_outage() {
+        let refused = ApiError::Propose(ProposeError::NoRoom("the disk of node1".into()));
+        let response = refused.into_response();
+        assert_eq!(response.status(), StatusCode::INSUFFICIENT_STORAGE);
+    }
+}
