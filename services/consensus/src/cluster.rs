@@ -110,6 +110,17 @@ impl<M: Machine> Cluster<M> {
         Self::start_on(config, machine, identity, wrap(Box::new(log))).await
     }
 
+    /// Starts a node whose log lies on `log`, whatever log its data directory holds.
+    #[cfg(feature = "testing")]
+    pub async fn start_on_log(
+        config: NodeConfig,
+        machine: M,
+        log: Box<dyn LogIo>,
+    ) -> Result<(Self, axum::Router), StartError> {
+        let identity = Identity::load_or_create(&config.data_dir, M::SYSTEM)?;
+        Self::start_on(config, machine, identity, log).await
+    }
+
     async fn start_on(
         config: NodeConfig,
         machine: M,

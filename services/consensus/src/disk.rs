@@ -160,7 +160,7 @@ pub(crate) async fn run(core: Arc<Core>) {
     while core.halted().is_none() {
         tick.tick().await;
         let looker = Arc::clone(&core.disk);
-        drop(tokio::task::spawn_blocking(move || looker.look()).await);
+        drop(crate::host::blocking(move || looker.look()).await);
         let refusal = refusal(&core);
         let before = std::mem::replace(
             &mut *lock(&core.disk.refusal),

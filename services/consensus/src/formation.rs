@@ -48,7 +48,7 @@ pub(crate) async fn run(core: Arc<Core>) {
 }
 
 fn new_cluster_id() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    format!("{:032x}", crate::host::random::<u128>())
 }
 
 fn founder(core: &Core) -> Founder {

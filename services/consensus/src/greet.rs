@@ -1,8 +1,9 @@
 //! Greetings: how nodes learn who is where, and notice that they are not where they should be.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tonic::Status;
 
 use crate::core::{Core, View, lock};

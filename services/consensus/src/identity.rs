@@ -79,7 +79,7 @@ impl Identity {
                     format: FORMAT,
                     system: system.to_owned(),
                     // Zero means "none" on the wire.
-                    id: rand::random::<u64>().max(1),
+                    id: crate::host::random::<u64>().max(1),
                     cluster: None,
                     member: false,
                     forming: Vec::new(),

@@ -8,6 +8,7 @@ mod database;
 mod disk;
 mod formation;
 mod greet;
+mod host;
 mod identity;
 mod log;
 mod machine;
@@ -32,11 +33,12 @@ pub use self::state::{digest, state_path};
 pub use self::status::{MemberStatus, Role, Status};
 pub use self::subscribe::{Applied, SubscribeError};
 
-/// The seam to a disk, a faulty one, and what peers say to each other.
+/// The seams to a disk and to a simulated host, a faulty disk, and what peers say to each other.
 #[cfg(feature = "testing")]
 pub mod testing {
     pub use crate::cli::output as command_output;
     pub use crate::disk::pretend_free;
+    pub use crate::host::{Host, Wire, enter as enter_host};
     pub use crate::log::faulty::{FaultyLog, Power};
     pub use crate::log::{Loaded, LogIo, LogRead, Record, SqliteLog};
 

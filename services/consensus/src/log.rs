@@ -71,9 +71,8 @@ impl LogStore {
         });
         let (writer, operations) = mpsc::channel(QUEUE_OPERATIONS);
         let flushed = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("log".into())
-            .spawn(move || writer::run(io, operations, &|index| flushed.tail().flushed(index)))?;
+        let write = writer::writer(io, move |index| flushed.tail().flushed(index));
+        crate::host::spawn_worker("log", operations, write)?;
         Ok(Self { shared, writer })
     }
 
@@ -102,7 +101,7 @@ impl LogStore {
             to.min(tail.memory_from())
         };
         let shared = Arc::clone(&self.shared);
-        let records = tokio::task::spawn_blocking(move || {
+        let records = crate::host::blocking(move || {
             let mut disk = shared.disk.lock().unwrap_or_else(PoisonError::into_inner);
             disk.read(from, boundary, READ_BYTES_MAX)
         })

@@ -14,6 +14,7 @@ openraft::declare_raft_types!(
         R = Outcome,
         NodeId = u64,
         Node = Member,
+        AsyncRuntime = crate::host::Runtime,
 );
 
 pub(crate) type Raft = openraft::Raft<Types, crate::state::StateMachine>;

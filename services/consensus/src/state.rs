@@ -91,9 +91,8 @@ impl StateMachine {
         });
         let (jobs, queue) = mpsc::channel(QUEUE_BATCHES);
         let state = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("apply".into())
-            .spawn(move || applier.run(&state, queue))?;
+        let mut applier = applier;
+        crate::host::spawn_worker("apply", queue, move |job, _| applier.perform(&state, job))?;
         Ok(Self { shared, jobs })
     }
 
@@ -141,7 +140,7 @@ impl StateMachine {
         membership: StoredMembership,
     ) -> Result<()> {
         let expected = self.shared.expected;
-        tokio::task::spawn_blocking(move || expected.inspect(&path, last, &membership))
+        crate::host::blocking(move || expected.inspect(&path, last, &membership))
             .await
             .map_err(Error::other)?
     }

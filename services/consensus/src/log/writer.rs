@@ -49,18 +49,18 @@ impl Done {
     }
 }
 
-/// Runs until the last sender is gone. `flushed` learns the index behind the last durable entry.
+/// What the thread does with the first operation that waits, and with those behind it. `flushed`
+/// learns the index behind the last durable entry.
 ///
 /// After the first error nothing is written any more and every later operation fails with it: what
 /// a failed sync left on the disk is unknown, and a retry that succeeds would prove nothing.
-pub(super) fn run(
+pub(super) fn writer(
     mut io: Box<dyn LogIo>,
-    mut operations: mpsc::Receiver<Operation>,
-    flushed: &dyn Fn(u64),
-) {
+    flushed: impl Fn(u64) + Send,
+) -> impl FnMut(Operation, &mut mpsc::Receiver<Operation>) + Send {
     let mut broken: Option<String> = None;
     let mut group = Vec::with_capacity(GROUP_MAX);
-    while let Some(first) = operations.blocking_recv() {
+    move |first, operations| {
         group.push(first);
         while group.len() < GROUP_MAX {
             match operations.try_recv() {

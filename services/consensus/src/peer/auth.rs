@@ -173,7 +173,7 @@ impl Authority {
 }
 
 fn random_hex() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    format!("{:032x}", crate::host::random::<u128>())
 }
 
 /// Which of a caller's latest counters were seen: calls may overtake each other, within limits.

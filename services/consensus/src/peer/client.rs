@@ -126,11 +126,22 @@ impl Peers {
             .keep_alive_while_idle(true)
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(8 << 20);
-        let (source, tls) = (self.source, self.tls.clone());
-        let connector = tower::service_fn(move |uri: Uri| connect(uri, source, tls.clone()));
-        let channel = endpoint.connect_with_connector_lazy(connector);
+        let channel = self.open_lazily(&endpoint);
         channels.insert((address.to_owned(), lane), channel.clone());
         Ok(channel)
+    }
+
+    fn open_lazily(&self, endpoint: &Endpoint) -> Channel {
+        #[cfg(feature = "testing")]
+        if let Some(host) = crate::host::current() {
+            return endpoint.connect_with_connector_lazy(tower::service_fn(move |uri: Uri| {
+                let wire = host.connect(uri.authority().map_or("", |authority| authority.as_str()));
+                async move { wire.await.map(TokioIo::new) }
+            }));
+        }
+        let (source, tls) = (self.source, self.tls.clone());
+        let connector = tower::service_fn(move |uri: Uri| connect(uri, source, tls.clone()));
+        endpoint.connect_with_connector_lazy(connector)
     }
 
     /// Makes one call, and again if the peer asks for an answer to another challenge: it does not

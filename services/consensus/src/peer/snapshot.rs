@@ -1,12 +1,12 @@
 //! Sending the state to a follower that misses what is gone from the log, and receiving it.
 
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::time::Duration;
 
 use openraft::raft::SnapshotResponse;
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncReadExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
@@ -47,14 +47,8 @@ impl Connection {
             .materialise()
             .await
             .map_err(|error| malformed(&error))?;
-        let mut file = tokio::fs::File::open(&copy.file.path)
-            .await
-            .map_err(|error| malformed(&error))?;
-        let bytes = file
-            .metadata()
-            .await
-            .map_err(|error| malformed(&error))?
-            .len();
+        let mut file = File::open(&copy.file.path).map_err(|error| malformed(&error))?;
+        let bytes = file.metadata().map_err(|error| malformed(&error))?.len();
         let (parts, stream) = tokio::sync::mpsc::channel(CHUNKS_AHEAD);
         let header = wire::SnapshotHeader {
             format: FORMAT,
@@ -70,11 +64,10 @@ impl Connection {
                 return Ok(());
             }
             loop {
-                let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-                (&mut file)
-                    .take(CHUNK_BYTES as u64)
-                    .read_to_end(&mut chunk)
-                    .await?;
+                let chunk;
+                (file, chunk) = crate::host::blocking(move || read_chunk(file))
+                    .await
+                    .map_err(std::io::Error::other)??;
                 if chunk.is_empty() {
                     let digest = hasher.finalize().to_vec();
                     drop(parts.send(part(Part::Digest(digest.into()))).await);
@@ -103,6 +96,13 @@ impl Connection {
             &vote,
         )?))
     }
+}
+
+/// The next part of a file; empty at its end.
+fn read_chunk(file: File) -> std::io::Result<(File, Vec<u8>)> {
+    let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+    (&file).take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
+    Ok((file, chunk))
 }
 
 /// Receives a snapshot that the peer `from` sends, and installs it if it is what it claims to be.
@@ -182,7 +182,7 @@ async fn write(
                     ));
                 }
                 hasher.update(&chunk);
-                file = tokio::task::spawn_blocking(move || {
+                file = crate::host::blocking(move || {
                     file.write_all(&chunk)?;
                     Ok(file)
                 })
@@ -194,7 +194,7 @@ async fn write(
                 if received != bytes || hasher.finalize()[..] != digest[..] {
                     return Err(Status::data_loss("the snapshot was damaged on its way"));
                 }
-                return tokio::task::spawn_blocking(move || file.sync_all())
+                return crate::host::blocking(move || file.sync_all())
                     .await
                     .map_err(|error| Status::internal(error.to_string()))?
                     .map_err(disk);

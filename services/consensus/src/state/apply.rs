@@ -11,7 +11,7 @@ use openraft::entry::RaftEntry as _;
 use openraft::storage::EntryResponder;
 use prost::Message as _;
 use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::meta::Expected;
 use super::sessions::Known;
@@ -68,28 +68,26 @@ impl<M: Machine> Applier<M> {
         Ok(self.position.clone())
     }
 
-    pub(super) fn run(mut self, shared: &Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
-        while let Some(job) = jobs.blocking_recv() {
-            match job {
-                Job::Apply { entries, done } => {
-                    let result = self.apply(shared, entries);
-                    if let Err(error) = &result {
-                        tracing::error!(%error, "the state cannot be changed; this node stops");
-                        metrics::counter!("consensus_apply_errors_total").increment(1);
-                    }
-                    drop(done.send(result));
+    pub(super) fn perform(&mut self, shared: &Shared, job: Job) {
+        match job {
+            Job::Apply { entries, done } => {
+                let result = self.apply(shared, entries);
+                if let Err(error) = &result {
+                    tracing::error!(%error, "the state cannot be changed; this node stops");
+                    metrics::counter!("consensus_apply_errors_total").increment(1);
                 }
-                Job::Install {
-                    incoming,
-                    announced,
-                    done,
-                } => {
-                    let result = self.install(shared, &incoming.path, announced);
-                    if let Err(error) = &result {
-                        tracing::error!(%error, "the snapshot cannot be installed; this node stops");
-                    }
-                    drop(done.send(result));
+                drop(done.send(result));
+            }
+            Job::Install {
+                incoming,
+                announced,
+                done,
+            } => {
+                let result = self.install(shared, &incoming.path, announced);
+                if let Err(error) = &result {
+                    tracing::error!(%error, "the snapshot cannot be installed; this node stops");
                 }
+                drop(done.send(result));
             }
         }
     }

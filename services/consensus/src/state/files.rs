@@ -80,7 +80,7 @@ impl Files {
     /// A name for a file that is being received or made.
     pub(super) fn incoming(&self) -> PathBuf {
         self.dir
-            .join(format!("incoming-{:016x}", rand::random::<u64>()))
+            .join(format!("incoming-{:016x}", crate::host::random::<u64>()))
     }
 
     /// Makes the complete and synced file at `path` the state.

@@ -46,7 +46,7 @@ pub(super) async fn read<T: Send + 'static>(
     readers: Arc<Readers>,
     query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
 ) -> rusqlite::Result<T> {
-    let task = tokio::task::spawn_blocking(move || {
+    let task = crate::host::blocking(move || {
         let mut connection = readers.take()?;
         let transaction = connection.transaction()?;
         let value = query(&transaction)?;

@@ -98,7 +98,7 @@ pub(super) async fn build(shared: Arc<Shared>) -> Result<SnapshotOf<Types, Snaps
 pub(super) async fn checkpoint(shared: Arc<Shared>) -> Result<()> {
     let _one_at_a_time = shared.checkpoint.lock().await;
     let state = Arc::clone(&shared);
-    let checkpointed = tokio::task::spawn_blocking(move || checkpoint_now(&state));
+    let checkpointed = crate::host::blocking(move || checkpoint_now(&state));
     let Some((last, membership)) = checkpointed.await.map_err(Error::other)?? else {
         return Ok(());
     };
@@ -121,7 +121,7 @@ pub(super) async fn empty_wal(shared: Arc<Shared>) -> Result<()> {
     /// How long writers may be held up.
     const BUSY: Duration = Duration::from_millis(20);
     checkpoint(Arc::clone(&shared)).await?;
-    tokio::task::spawn_blocking(move || {
+    crate::host::blocking(move || {
         let connection = database::open(&shared.files.current(), Role::Checkpoint)?;
         connection.busy_timeout(BUSY)?;
         database::checkpoint_all(&connection)
@@ -175,7 +175,7 @@ fn checkpoint_now(shared: &Shared) -> Result<Option<(LogId, StoredMembership)>> 
 /// Copies the state into a file of its own, in one step: a copy in steps starts again whenever the
 /// writer commits, and beside a busy writer never ends.
 pub(super) async fn materialise(shared: Arc<Shared>) -> Result<Materialised> {
-    tokio::task::spawn_blocking(move || {
+    crate::host::blocking(move || {
         let begun = Instant::now();
         let source = shared.readers.load().take().map_err(Error::other)?;
         let file = Incoming {
