@@ -15,7 +15,7 @@ use crate::identity::Identity;
 use crate::log::LogStore;
 use crate::peer::auth::Authority;
 use crate::peer::client::{Peers, Target};
-use crate::propose::Forwarder;
+use crate::propose::{Batches, Forwarder};
 use crate::raft::{Member, Metrics, Raft, Types};
 use crate::read::ReadIndex;
 use crate::settings::NodeConfig;
@@ -35,6 +35,7 @@ pub(crate) struct Core {
     pub peers: Arc<Peers>,
     pub authority: Arc<Authority>,
     pub identity: Mutex<Identity>,
+    pub batches: Batches,
     pub forwarder: Forwarder,
     pub read_index: ReadIndex,
     /// Proposals that this node has taken as the leader and not answered yet.
@@ -101,6 +102,7 @@ impl Core {
             system,
             version_supported,
             id: identity.id,
+            batches: Batches::start(raft.clone()),
             raft,
             log,
             disk,
@@ -122,7 +124,12 @@ impl Core {
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
-        self.raft.metrics().borrow_watched().clone()
+        self.look(Metrics::clone)
+    }
+
+    /// Looks at the metrics without copying them: all members are in there, with their names.
+    pub(crate) fn look<T>(&self, at: impl FnOnce(&Metrics) -> T) -> T {
+        at(&self.raft.metrics().borrow_watched())
     }
 
     /// Why this node has stopped, if it has.
@@ -130,13 +137,10 @@ impl Core {
         if let Some(reason) = self.halted.borrow().clone() {
             return Some(reason);
         }
-        self.raft
-            .metrics()
-            .borrow_watched()
-            .running_state
-            .as_ref()
-            .err()
-            .map(|ended| self.reason(ended))
+        self.look(|now| {
+            let ended = now.running_state.as_ref().err();
+            ended.map(|ended| self.reason(ended))
+        })
     }
 
     fn reason(&self, ended: &openraft::errors::Fatal<Types>) -> String {
@@ -246,10 +250,16 @@ impl Core {
 
     /// The leader as this node knows it, which may be this node.
     pub(crate) fn known_leader(&self) -> Option<(u64, Member)> {
-        let metrics = self.metrics();
-        let leader = metrics.current_leader?;
-        let member = metrics.membership_config.membership().get_node(&leader)?;
-        Some((leader, member.clone()))
+        self.look(|now| {
+            let leader = now.current_leader?;
+            let member = now.membership_config.membership().get_node(&leader)?;
+            Some((leader, member.clone()))
+        })
+    }
+
+    /// Whether this node leads, as far as it knows.
+    pub(crate) fn leads(&self) -> bool {
+        self.look(|now| now.current_leader == Some(self.id))
     }
 
     /// The leader, awaited while one is being elected.
@@ -274,11 +284,10 @@ impl Core {
 
     /// Whether a membership that this node has seen holds it.
     pub(crate) fn is_member(&self) -> bool {
-        self.metrics()
-            .membership_config
-            .membership()
-            .get_node(&self.id)
-            .is_some()
+        self.look(|now| {
+            let members = now.membership_config.membership();
+            members.get_node(&self.id).is_some()
+        })
     }
 
     /// Waits until the state has applied `index`, or the time is over.
@@ -294,8 +303,7 @@ impl Core {
 
     /// Waits until there is another leader or another term than now, or the time is over.
     pub(crate) async fn leader_may_have_changed(&self, limit: Duration) {
-        let now = self.metrics();
-        let before = (now.current_leader, now.current_term);
+        let before = self.look(|now| (now.current_leader, now.current_term));
         let wait = self.raft.wait(Some(limit));
         let changed = wait.metrics(
             |now| (now.current_leader, now.current_term) != before,

@@ -31,10 +31,6 @@ type Change = ChangeMembers<u64, Member>;
 type Turn<'a> = tokio::sync::MutexGuard<'a, ()>;
 
 impl Core {
-    pub(crate) fn leads(&self) -> bool {
-        self.metrics().current_leader == Some(self.id)
-    }
-
     /// Changes the membership; whoever decides on a change holds `turn` from the look to the change.
     async fn change(&self, _turn: &Turn<'_>, change: Change, retain: bool) -> Result<(), Status> {
         let change = async {
@@ -88,7 +84,7 @@ impl Core {
             return self.admit_at_leader(who).await;
         }
         let turn = self.changes.lock().await;
-        let version = self.state.position().version;
+        let version = self.state.version();
         if who.version_supported < version {
             return Err(Status::failed_precondition(format!(
                 "the cluster is at version {version} and {:?} supports {}: run a newer build on it",

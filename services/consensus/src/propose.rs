@@ -1,18 +1,19 @@
 //! Proposals: from any node to the leader, into the log, and back with their outcome.
 
+mod batch;
 mod forward;
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use openraft::errors::{ClientWriteError, RaftError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+pub(crate) use self::batch::Batches;
 pub(crate) use self::forward::Forwarder;
 use crate::codec;
 use crate::core::Core;
-use crate::raft::{Outcome, Proposal};
+use crate::raft::Outcome;
 use crate::wire::{self, propose_response};
 
 /// How long a leader that leaves waits for the proposals that it has taken.
@@ -155,8 +156,10 @@ impl Core {
     }
 
     async fn try_once(&self, proposal: &wire::Proposal) -> Try {
+        if self.leads() {
+            return self.propose_here(proposal.clone()).await;
+        }
         match self.known_leader() {
-            Some((leader, _)) if leader == self.id => self.propose_here(proposal.clone()).await,
             Some((leader, member)) => {
                 self.forwarder
                     .forward(self, leader, &member, proposal.clone())
@@ -173,7 +176,7 @@ impl Core {
             return Try::Refused("the leader is leaving".into());
         }
         let command = matches!(proposal.kind, Some(wire::proposal::Kind::Command(_)));
-        if command && self.state.position().version == 0 {
+        if command && self.state.version() == 0 {
             // Without its first migration the machine has no tables.
             return Try::Refused("the cluster is still being formed".into());
         }
@@ -182,16 +185,7 @@ impl Core {
         if !raises && let Some(reason) = self.disk.refusal() {
             return Try::NoRoom(reason.to_string());
         }
-        match self.raft.client_write(Proposal(proposal)).await {
-            Ok(response) => {
-                metrics::counter!("consensus_proposals_total", "outcome" => "applied").increment(1);
-                Try::Done(response.log_id.index, response.data)
-            }
-            Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_))) => {
-                Try::Refused("this node does not lead".into())
-            }
-            Err(error) => Try::Unknown(error.to_string()),
-        }
+        self.batches.write(proposal).await
     }
 
     /// Takes no more proposals, and waits until the ones that were taken are answered.

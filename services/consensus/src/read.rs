@@ -159,17 +159,16 @@ impl Core {
     }
 
     fn applied_index(&self) -> u64 {
-        self.state
-            .position()
-            .applied
-            .map_or(0, |applied| applied.index)
+        self.state.applied_index()
     }
 
     /// One round: through this node's own Raft if it leads, else by asking the leader.
     async fn read_round(&self) -> Result<u64, String> {
+        if self.leads() {
+            return self.confirm_leadership().await;
+        }
         match self.known_leader() {
             None => Err("there is no leader".into()),
-            Some((leader, _)) if leader == self.id => self.confirm_leadership().await,
             Some((leader, member)) => {
                 let target = Self::target(leader, &member);
                 self.peers
@@ -218,7 +217,7 @@ impl Core {
 
     /// Answers a follower's question, if this node leads.
     pub(crate) async fn read_index_as_leader(&self) -> Result<u64, String> {
-        if self.metrics().current_leader != Some(self.id) {
+        if !self.leads() {
             return Err("this node does not lead".into());
         }
         self.next_round().await

@@ -90,7 +90,7 @@ async fn duties(core: &Core) -> Result<(), Status> {
 /// Raises the machine's version once every member supports the next one. One that is away may come
 /// back with another build: it is waited for, or removed.
 async fn raise_version(core: &Core, membership: &crate::raft::Membership) -> Result<(), Status> {
-    let version = core.state.position().version;
+    let version = core.state.version();
     let supported = {
         let views = lock(&core.views);
         let supported = |id: &u64| match views.get(id) {

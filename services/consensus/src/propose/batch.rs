@@ -1,0 +1,123 @@
+//! Proposals of many callers, given to the Raft core together.
+//!
+//! A batch costs a message, a write to each log, a sync, a transaction and a wake-up, however many
+//! proposals are in it. So only a few batches are under way at a time, and what comes meanwhile makes
+//! up the next one: a proposal that comes alone goes at once, and the more come, the more go together.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use openraft::errors::ClientWriteError;
+use openraft::raft::WriteResult;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+use super::{Try, command_bytes};
+use crate::raft::{Proposal, Raft, Types};
+use crate::wire;
+
+/// Batches under way: one on its way to the disks while another is applied.
+const UNDER_WAY_MAX: usize = 2;
+/// Proposals of one batch.
+const PROPOSALS_MAX: usize = 1024;
+/// Bytes of commands of one batch, but for a single command that is larger.
+const BYTES_MAX: usize = 4 << 20;
+/// Proposals that may wait for the next batch.
+const QUEUE: usize = 1024;
+
+/// A proposal, and who waits for what comes of it.
+struct Waiting {
+    proposal: wire::Proposal,
+    answer: oneshot::Sender<Try>,
+}
+
+/// Where proposals wait for the next batch.
+pub(crate) struct Batches(mpsc::Sender<Waiting>);
+
+impl Batches {
+    /// Starts to take proposals for `raft`; ends with the last owner of the queue.
+    pub(crate) fn start(raft: Raft) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(run(raft, waiting));
+        Self(queue)
+    }
+
+    /// Has a proposal written by this node, if it leads, and applied.
+    pub(super) async fn write(&self, proposal: wire::Proposal) -> Try {
+        let (answer, answered) = oneshot::channel();
+        if self.0.send(Waiting { proposal, answer }).await.is_err() {
+            return Try::Refused("this node is stopping".into());
+        }
+        answered
+            .await
+            .unwrap_or_else(|_| Try::Unknown("this node is stopping".into()))
+    }
+}
+
+async fn run(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
+    let slots = Arc::new(Semaphore::new(UNDER_WAY_MAX));
+    let mut next = None;
+    loop {
+        let first = match next.take() {
+            Some(first) => first,
+            None => match queue.recv().await {
+                Some(first) => first,
+                None => return,
+            },
+        };
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
+            return;
+        };
+        let mut bytes = command_bytes(&first.proposal);
+        let mut proposals = vec![Proposal(first.proposal)];
+        let mut answers = vec![first.answer];
+        while proposals.len() < PROPOSALS_MAX
+            && let Ok(waiting) = queue.try_recv()
+        {
+            bytes += command_bytes(&waiting.proposal);
+            if bytes > BYTES_MAX {
+                next = Some(waiting);
+                break;
+            }
+            proposals.push(Proposal(waiting.proposal));
+            answers.push(waiting.answer);
+        }
+        let raft = raft.clone();
+        tokio::spawn(async move {
+            write(&raft, proposals, answers).await;
+            drop(slot);
+        });
+    }
+}
+
+/// Writes a batch; everyone gets an answer, or finds that there will be none.
+async fn write(raft: &Raft, proposals: Vec<Proposal>, answers: Vec<oneshot::Sender<Try>>) {
+    let mut results = match raft.client_write_many(proposals).await {
+        Ok(results) => results,
+        Err(fatal) => {
+            for answer in answers {
+                drop(answer.send(Try::Unknown(fatal.to_string())));
+            }
+            return;
+        }
+    };
+    for answer in answers {
+        let tried = match results.next().await {
+            Some(Ok(result)) => result_of(result),
+            Some(Err(fatal)) => Try::Unknown(fatal.to_string()),
+            None => Try::Unknown("the core has stopped".into()),
+        };
+        // The proposer may have given up; its proposal stands.
+        drop(answer.send(tried));
+    }
+}
+
+fn result_of(result: WriteResult<Types>) -> Try {
+    match result {
+        Ok(response) => {
+            metrics::counter!("consensus_proposals_total", "outcome" => "applied").increment(1);
+            Try::Done(response.log_id.index, response.response)
+        }
+        Err(ClientWriteError::ForwardToLeader(_)) => Try::Refused("this node does not lead".into()),
+        Err(error) => Try::Unknown(error.to_string()),
+    }
+}
