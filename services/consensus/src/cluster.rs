@@ -194,6 +194,7 @@ impl<M: Machine> Cluster<M> {
         tokio::spawn(greet::run(Arc::clone(&core)));
         tokio::spawn(members::run(Arc::clone(&core)));
         tokio::spawn(status::run_upkeep(Arc::clone(&core)));
+        tokio::spawn(status::run_flush(Arc::clone(&core)));
         tokio::spawn(disk::run(Arc::clone(&core)));
         let router = server::router(&core);
         let cluster = Self {

@@ -39,6 +39,40 @@ pub(crate) fn checkpoint_all(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
+/// How much of a write-ahead log there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frames {
+    /// Whether another connection was in the way.
+    pub busy: bool,
+    /// Pages since the log last began.
+    pub written: i64,
+    /// Of these, the ones that are in the database.
+    pub moved: i64,
+}
+
+/// How a checkpoint goes about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Checkpoint {
+    /// Moves nothing, and tells how much there is.
+    Noop,
+    /// Moves what no reader is in the way of, waits for nobody and holds nobody up.
+    Passive,
+}
+
+pub(crate) fn checkpoint(connection: &Connection, how: Checkpoint) -> rusqlite::Result<Frames> {
+    let pragma = match how {
+        Checkpoint::Noop => "PRAGMA wal_checkpoint(NOOP)",
+        Checkpoint::Passive => "PRAGMA wal_checkpoint(PASSIVE)",
+    };
+    connection.query_row(pragma, [], |row| {
+        Ok(Frames {
+            busy: row.get::<_, i64>(0)? != 0,
+            written: row.get(1)?,
+            moved: row.get(2)?,
+        })
+    })
+}
+
 /// The error of a checkpoint. One that says nothing about the disk is a `WouldBlock`, to be tried
 /// again; any other is never: after a failed sync the next one succeeds, and nothing is synced.
 pub(crate) fn checkpoint_error(error: rusqlite::Error) -> std::io::Error {
@@ -55,6 +89,15 @@ pub(crate) fn checkpoint_error(error: rusqlite::Error) -> std::io::Error {
         std::io::Error::new(std::io::ErrorKind::WouldBlock, error)
     } else {
         std::io::Error::other(error)
+    }
+}
+
+/// The pages that a connection keeps in memory, in KiB. Readers lose theirs with every write; the
+/// state's writer keeps them.
+fn cache_kib(role: Role) -> i64 {
+    match role {
+        Role::State => 64 << 10,
+        Role::Log | Role::Checkpoint | Role::Reader => 16 << 10,
     }
 }
 
@@ -103,7 +146,7 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
         }
     }
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.pragma_update(None, "cache_size", -cache_kib(role))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
 }

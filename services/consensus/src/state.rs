@@ -10,6 +10,7 @@ mod meta;
 mod read;
 mod sessions;
 mod snapshot;
+mod wal;
 
 use std::io::{Error, Result};
 use std::path::Path;
@@ -46,6 +47,7 @@ pub(crate) struct Position {
 /// What the parts of the state share.
 pub(crate) struct Shared {
     files: Files,
+    wal: wal::Wal,
     expected: Expected,
     readers: ArcSwap<Readers>,
     position: watch::Sender<Position>,
@@ -83,6 +85,7 @@ impl StateMachine {
         let shared = Arc::new(Shared {
             readers: ArcSwap::from_pointee(Readers::new(path)),
             files,
+            wal: wal::Wal::default(),
             expected,
             durable: Mutex::new(position.applied.map(|id| (id, position.membership.clone()))),
             applied: watch::Sender::new(position.applied.map_or(0, |id| id.index)),
@@ -109,6 +112,17 @@ impl StateMachine {
     /// The position now.
     pub(crate) fn position(&self) -> Position {
         self.shared.position.borrow().clone()
+    }
+
+    /// The index in it.
+    pub(crate) fn applied_index(&self) -> u64 {
+        let position = self.shared.position.borrow();
+        position.applied.map_or(0, |applied| applied.index)
+    }
+
+    /// The version in it.
+    pub(crate) fn version(&self) -> u32 {
+        self.shared.position.borrow().version
     }
 
     /// Reads the state in one transaction, on a thread where it may block.
@@ -150,7 +164,36 @@ impl StateMachine {
         self.shared.files.bytes()
     }
 
-    /// Bytes in the write-ahead log that no checkpoint has moved yet.
+    /// Bytes in the write-ahead log that no checkpoint had moved after the last batch.
+    pub(crate) fn wal_waiting(&self) -> u64 {
+        self.shared.wal.waiting_bytes()
+    }
+
+    /// Waits until there is something of the write-ahead log to be brought to disk, and does it.
+    pub(crate) async fn flush_wal(&self) -> Result<()> {
+        wal::flush(Arc::clone(&self.shared)).await
+    }
+
+    /// Moves the write-ahead log into the database, synced, and lets it begin anew where it lies.
+    ///
+    /// A checkpoint beside a busy writer never moves the last of it, and the log would grow on. So
+    /// what is left when that is little is moved by the applying thread itself, between two batches.
+    /// A log that were emptied instead would have to be given its room again by the file system, page
+    /// by page, which costs more than writing it.
+    pub(crate) async fn rewind_wal(&self) -> Result<()> {
+        /// What may hold up the applying thread.
+        const LITTLE_BYTES: u64 = 2 << 20;
+        const TRIES: u32 = 4;
+        for _ in 0..TRIES {
+            self.checkpoint().await?;
+            if self.wal_waiting() <= LITTLE_BYTES {
+                break;
+            }
+        }
+        self.perform(|done| Job::FinishCheckpoint { done }).await
+    }
+
+    /// Bytes that the write-ahead log takes on disk.
     pub(crate) fn wal_bytes(&self) -> u64 {
         self.shared.files.wal_bytes()
     }

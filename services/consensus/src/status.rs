@@ -208,7 +208,7 @@ impl Core {
 /// Keeps the gauges up to date, the write-ahead log small and the log short.
 pub(crate) async fn run_upkeep(core: Arc<Core>) {
     /// A write-ahead log of this size is moved into the database.
-    const WAL_BYTES: u64 = 32 << 20;
+    const WAL_BYTES: u64 = 64 << 20;
     let settings = core.config.settings.clone();
     let interval = Duration::from_secs(settings.snapshot_interval_s);
     let mut last_snapshot = (tokio::time::Instant::now(), core.log.appended_bytes());
@@ -228,7 +228,7 @@ pub(crate) async fn run_upkeep(core: Arc<Core>) {
         let applied = core.state.position().applied.map(|id| id.index);
         let idle = applied.is_some() && applied == applied_before;
         applied_before = applied;
-        if !due && core.state.wal_bytes() <= WAL_BYTES {
+        if !due && core.state.wal_waiting() <= WAL_BYTES {
             if idle
                 && core.state.wal_bytes() > 0
                 && let Err(error) = core.state.empty_wal().await
@@ -238,10 +238,23 @@ pub(crate) async fn run_upkeep(core: Arc<Core>) {
             continue;
         }
         // The log may be shortened once what it brought about is durable; else it is tried again.
-        if let Err(error) = core.state.checkpoint().await {
+        if let Err(error) = core.state.rewind_wal().await {
             cannot_checkpoint(&core, &error);
         } else if due && core.raft.trigger().snapshot().await.is_ok() {
             last_snapshot = (tokio::time::Instant::now(), appended);
+        }
+    }
+}
+
+/// Brings what is written to the state to disk little by little.
+pub(crate) async fn run_flush(core: Arc<Core>) {
+    let mut halted = core.watch_halted();
+    while halted.borrow_and_update().is_none() {
+        tokio::select! {
+            flushed = core.state.flush_wal() => if let Err(error) = flushed {
+                core.halt(format!("the state cannot be made durable: {error}"));
+            },
+            _ = halted.changed() => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{Loaded, LogIo, LogRead, Record};
-use crate::database::{self, Role};
+use crate::database::{self, Checkpoint, Role};
 
 /// Bumped when a reader of the old layout could misread the new one.
 const FORMAT: i64 = 1;
@@ -227,8 +227,7 @@ impl LogIo for SqliteLog {
         self.wal_bytes += COMMIT_BYTES;
         if self.wal_bytes > WAL_BYTES {
             self.wal_bytes = 0;
-            self.connection
-                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            database::checkpoint(&self.connection, Checkpoint::Passive)
                 .map_err(|error| damaged(&self.path, &error))?;
         }
         Ok(())

@@ -3,20 +3,20 @@
 use std::io::{Error, Result};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use openraft::EntryPayload;
 use openraft::entry::RaftEntry as _;
 use openraft::storage::EntryResponder;
 use prost::Message as _;
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use super::meta::Expected;
 use super::sessions::Known;
 use super::{Incoming, Position, Readers, Shared, meta, sessions};
-use crate::database::{self, Role};
+use crate::database::{self, Checkpoint, Role};
 use crate::machine::{ApplyError, EntryInfo, Machine};
 use crate::raft::{LogId, Outcome, StoredMembership, Types};
 use crate::wire;
@@ -31,11 +31,9 @@ pub(super) enum Job {
         announced: Option<LogId>,
         done: oneshot::Sender<Result<()>>,
     },
+    /// Moves what is left in the write-ahead log, so that the next transaction begins it anew.
+    FinishCheckpoint { done: oneshot::Sender<Result<()>> },
 }
-
-/// The write-ahead log is emptied by the applying thread itself once it has grown this far: a
-/// checkpoint beside a busy writer can move it, but not empty it.
-const WAL_BYTES_MAX: u64 = 256 << 20;
 
 pub(super) struct Applier<M> {
     state: Connection,
@@ -89,6 +87,11 @@ impl<M: Machine> Applier<M> {
                 }
                 drop(done.send(result));
             }
+            Job::FinishCheckpoint { done } => {
+                let finished = database::checkpoint(&self.state, Checkpoint::Passive);
+                let result = finished.map(drop).map_err(database::checkpoint_error);
+                drop(done.send(result));
+            }
         }
     }
 
@@ -131,33 +134,16 @@ impl<M: Machine> Applier<M> {
         }
         self.position = position;
         shared.publish(&self.position);
+        shared
+            .wal
+            .note(database::checkpoint(&self.state, Checkpoint::Noop).map_err(Error::other)?);
         for (responder, outcome) in replies {
             responder.send(outcome);
         }
         metrics::histogram!("consensus_apply_seconds").record(begun.elapsed().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a count for a graph")]
         metrics::histogram!("consensus_apply_entries").record(count as f64);
-        self.empty_wal_if_large(shared)
-    }
-
-    fn empty_wal_if_large(&self, shared: &Shared) -> Result<()> {
-        if shared.files.wal_bytes() < WAL_BYTES_MAX {
-            return Ok(());
-        }
-        // A long read may hold it: then it grows on, and the writer does not wait for the reader.
-        self.state
-            .busy_timeout(Duration::ZERO)
-            .map_err(Error::other)?;
-        let emptied = self
-            .state
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
-        self.state
-            .busy_timeout(database::BUSY_TIMEOUT)
-            .map_err(Error::other)?;
-        match emptied {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(()),
-            emptied => emptied.map_err(Error::other),
-        }
+        Ok(())
     }
 
     /// Puts the state in `path`, which has been inspected, in the place of this one.

@@ -15,7 +15,7 @@ use rusqlite::backup::Backup;
 
 use super::files::with_suffix;
 use super::{Shared, meta};
-use crate::database::{self, Role};
+use crate::database::{self, Checkpoint, Frames, Role};
 use crate::raft::{LogId, StoredMembership, Types};
 
 /// How often a checkpoint is tried, and how long it waits in between for readers to end.
@@ -145,19 +145,17 @@ fn checkpoint_now(shared: &Shared) -> Result<Option<(LogId, StoredMembership)>> 
     // the position was read. (A full checkpoint would wait for them and let nobody write meanwhile.)
     let mut target = None;
     for _ in 0..CHECKPOINT_TRIES {
-        let (busy, frames, moved) = connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, i64>(2)?,
-                ))
-            })
+        let frames = database::checkpoint(&connection, Checkpoint::Passive)
             .map_err(database::checkpoint_error)?;
-        if busy == 0 {
-            let target = *target.get_or_insert(frames);
+        let Frames {
+            busy,
+            written,
+            moved,
+        } = frames;
+        if !busy {
+            let target = *target.get_or_insert(written);
             // Fewer frames than there were: all had been moved, and the log began again.
-            if moved >= target || frames < target {
+            if moved >= target || written < target {
                 metrics::histogram!("consensus_checkpoint_seconds")
                     .record(begun.elapsed().as_secs_f64());
                 return Ok(Some((last, position.membership)));
