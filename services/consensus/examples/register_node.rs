@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let data_dir = config.data_dir.clone();
     let power = Power::on();
-    let switch = power.clone();
+    let (switch, valve) = (power.clone(), power.clone());
     let disk = |log: Box<dyn LogIo>| -> Box<dyn LogIo> { Box::new(FaultyLog::new(log, power)) };
     let (cluster, peer_routes) = Cluster::start_with_log(config, Registers, disk).await?;
     let health = Health::new(Registers::SYSTEM, &name, env!("CARGO_PKG_VERSION"));
@@ -83,6 +83,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
             post(async move |bytes| disk_room(&data_dir, bytes)),
         )
         .route("/lie", post(async move || switch.lie()))
+        .route(
+            "/stall",
+            post(async move |Json(stalls): Json<bool>| valve.stall(stalls)),
+        )
         .with_state(cluster.clone());
     let router = peer_routes.merge(clients).merge(health.clone());
     let limits = kit::serve::Limits::default();
@@ -128,6 +132,9 @@ struct Command {
     /// What the register must hold to be set.
     #[prost(int64, optional, tag = "4")]
     expected: Option<i64>,
+    /// Makes the command bigger.
+    #[prost(bytes = "vec", tag = "5")]
+    ballast: Vec<u8>,
 }
 
 /// What the register holds now, and whether that is by this command.
@@ -187,6 +194,9 @@ struct Asked {
     action: Action,
     /// A session and a number in it, so that a retry has one effect.
     request: Option<(u64, u64)>,
+    /// By how many bytes a command is to be bigger than it has to be.
+    #[serde(default)]
+    ballast: usize,
 }
 
 #[derive(Deserialize)]
@@ -217,6 +227,7 @@ async fn operation(
         name,
         action,
         request,
+        ballast,
     } = asked;
     let (value, add, expected) = match action {
         Action::Get => return get(&cluster, Consistency::Linearizable, name).await,
@@ -232,6 +243,7 @@ async fn operation(
         value,
         add,
         expected,
+        ballast: vec![7; ballast],
     };
     let proposed = match request {
         Some((session, number)) => {

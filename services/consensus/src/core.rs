@@ -15,7 +15,8 @@ use crate::identity::Identity;
 use crate::log::LogStore;
 use crate::peer::auth::Authority;
 use crate::peer::client::{Peers, Target};
-use crate::propose::{Batches, Forwarder};
+use crate::peer::intake::Intake;
+use crate::propose::{Batches, Budget, Forwarder};
 use crate::raft::{Member, Metrics, Raft, Types};
 use crate::read::ReadIndex;
 use crate::settings::NodeConfig;
@@ -37,6 +38,13 @@ pub(crate) struct Core {
     pub identity: Mutex<Identity>,
     pub batches: Batches,
     pub forwarder: Forwarder,
+    /// For the proposals of this node's clients, which are refused when it is used up.
+    pub own_proposals: Budget,
+    /// For those that other nodes forward, which wait. Two budgets, so that two nodes that take each
+    /// other for the leader never wait for each other.
+    pub forwarded_proposals: Arc<Budget>,
+    /// For the entries that other leaders send.
+    pub intake: Intake,
     pub read_index: ReadIndex,
     /// Proposals that this node has taken as the leader and not answered yet.
     pub proposing: tokio::sync::watch::Sender<usize>,
@@ -97,6 +105,8 @@ impl Core {
         peers: Arc<Peers>,
         authority: Arc<Authority>,
     ) -> Self {
+        let proposal_bytes_max = config.settings.proposal_bytes_max;
+        let log_memory_bytes_max = config.settings.log_memory_bytes_max;
         Self {
             config,
             system,
@@ -111,6 +121,9 @@ impl Core {
             authority,
             identity: Mutex::new(identity),
             forwarder: Forwarder::default(),
+            own_proposals: Budget::new(proposal_bytes_max),
+            forwarded_proposals: Arc::new(Budget::new(proposal_bytes_max)),
+            intake: Intake::new(log_memory_bytes_max),
             read_index: ReadIndex::default(),
             proposing: watch::Sender::new(0),
             decodes,

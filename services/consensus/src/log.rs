@@ -19,6 +19,7 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::{Stream, TryStreamExt as _};
 use openraft::OptionalSend;
 use openraft::entry::RaftEntry as _;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
@@ -175,6 +176,26 @@ impl RaftLogReader<Types> for LogStore {
                 all.extend(entries);
             }
         }
+    }
+
+    /// One read after the other: what is to be applied may be all that piled up while there was no
+    /// majority, or since the last checkpoint before a loss of power.
+    async fn entries_stream<RB>(&mut self, range: RB) -> impl Stream<Item = Result<Entry>>
+    where
+        RB: RangeBounds<u64> + Clone + Debug + OptionalSend,
+    {
+        let (from, to) = bounds(&range);
+        let log = self.clone();
+        let reads = futures_util::stream::try_unfold(from, move |from| {
+            let log = log.clone();
+            async move {
+                let entries = log.entries(from, to).await?;
+                let next = entries.last().map(|last| last.index() + 1);
+                Ok::<_, Error>(next.map(|next| (entries, next)))
+            }
+        });
+        let each = |read: Vec<Entry>| futures_util::stream::iter(read.into_iter().map(Ok));
+        Box::pin(reads.map_ok(each).try_flatten())
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>> {

@@ -3,6 +3,7 @@
 pub(crate) mod auth;
 pub(crate) mod check;
 pub(crate) mod client;
+pub(crate) mod intake;
 pub(crate) mod network;
 pub(crate) mod server;
 mod snapshot;

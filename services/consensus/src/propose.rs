@@ -1,8 +1,10 @@
 //! Proposals: from any node to the leader, into the log, and back with their outcome.
 
 mod batch;
+mod budget;
 mod forward;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 pub(crate) use self::batch::Batches;
+pub(crate) use self::budget::{Budget, Held};
 pub(crate) use self::forward::Forwarder;
 use crate::codec;
 use crate::core::Core;
@@ -47,6 +50,12 @@ pub enum ProposeError {
     /// It was not applied: the leader's disk, or those of too many members, are nearly full.
     #[error("writes are refused: {0}")]
     NoRoom(String),
+    /// It was not applied: as much as may be is under way on this node. It can be tried again.
+    #[error("{bytes_max} bytes of proposals are under way on this node: try again")]
+    Busy {
+        /// What may be under way, in bytes.
+        bytes_max: usize,
+    },
     /// It was not applied: this node has stopped.
     #[error("this node has stopped: {0}")]
     Halted(String),
@@ -83,7 +92,8 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn command_bytes(proposal: &wire::Proposal) -> usize {
+/// The size of the command; what else a proposal may hold is small.
+pub(crate) fn command_bytes(proposal: &wire::Proposal) -> usize {
     match &proposal.kind {
         Some(wire::proposal::Kind::Command(bytes)) => bytes.len(),
         _ => 0,
@@ -103,6 +113,11 @@ impl Core {
         if bytes > self.config.settings.command_bytes_max {
             return Err(too_large(self.config.settings.command_bytes_max));
         }
+        let Some(held) = self.own_proposals.try_take(&proposal) else {
+            metrics::counter!("consensus_proposals_total", "outcome" => "busy").increment(1);
+            let bytes_max = self.config.settings.proposal_bytes_max;
+            return Err(ProposeError::Busy { bytes_max });
+        };
         let limit = Duration::from_millis(self.config.settings.propose_timeout_ms);
         let deadline = Instant::now() + limit;
         let mut unknown = None;
@@ -110,7 +125,7 @@ impl Core {
             if let Some(reason) = self.halted() {
                 return Err(unknown.map_or(ProposeError::Halted(reason), ProposeError::Unknown));
             }
-            let tried = tokio::time::timeout_at(deadline, self.try_once(&proposal)).await;
+            let tried = tokio::time::timeout_at(deadline, self.try_once(&proposal, &held)).await;
             match tried {
                 Ok(Try::Done(_, Outcome::Expired)) => return Err(ProposeError::Expired),
                 Ok(Try::Done(index, outcome)) => {
@@ -155,21 +170,22 @@ impl Core {
         }
     }
 
-    async fn try_once(&self, proposal: &wire::Proposal) -> Try {
+    async fn try_once(&self, proposal: &wire::Proposal, held: &Held) -> Try {
+        let (proposal, held) = (proposal.clone(), Arc::clone(held));
         if self.leads() {
-            return self.propose_here(proposal.clone()).await;
+            return self.propose_here(proposal, held).await;
         }
         match self.known_leader() {
             Some((leader, member)) => {
                 self.forwarder
-                    .forward(self, leader, &member, proposal.clone())
+                    .forward(self, leader, &member, proposal, held)
                     .await
             }
             None => Try::Refused("there is no leader".into()),
         }
     }
 
-    async fn propose_here(&self, proposal: wire::Proposal) -> Try {
+    async fn propose_here(&self, proposal: wire::Proposal, held: Held) -> Try {
         // Counted before the look: whoever drains sees either the count or a refusal.
         let _under_way = UnderWay::count(&self.proposing);
         if self.draining.load(Ordering::SeqCst) {
@@ -185,7 +201,7 @@ impl Core {
         if !raises && let Some(reason) = self.disk.refusal() {
             return Try::NoRoom(reason.to_string());
         }
-        self.batches.write(proposal).await
+        self.batches.write(proposal, held).await
     }
 
     /// Takes no more proposals, and waits until the ones that were taken are answered.
@@ -223,6 +239,7 @@ impl Core {
     pub(crate) async fn propose_for_peer(
         &self,
         proposal: Option<wire::Proposal>,
+        held: Held,
     ) -> propose_response::Result {
         let Some(mut proposal) = proposal else {
             return propose_response::Result::Refused("there is no proposal".into());
@@ -232,7 +249,7 @@ impl Core {
         }
         let tried = match self.refusal(&proposal) {
             Some(refused) => refused,
-            None => self.propose_here(proposal).await,
+            None => self.propose_here(proposal, held).await,
         };
         match tried {
             Try::Done(index, outcome) => propose_response::Result::Applied(wire::Applied {

@@ -26,7 +26,11 @@ pub struct Settings {
     pub propose_timeout_ms: u64,
     /// The largest command, in bytes.
     pub command_bytes_max: usize,
-    /// Entries of the log that stay in memory, in bytes.
+    /// Proposals that may be under way on this node, in bytes: so many of its own clients, beyond
+    /// which they are refused, and so many that other nodes have forwarded, beyond which they wait.
+    pub proposal_bytes_max: usize,
+    /// Entries of the log that stay in memory, and those of another leader that may wait there for
+    /// the disk, in bytes.
     pub log_memory_bytes_max: usize,
     /// The log is shortened once so many bytes have been applied since the last time.
     pub snapshot_bytes: u64,
@@ -52,6 +56,7 @@ impl Default for Settings {
             bootstrap_expect: 1,
             propose_timeout_ms: 10_000,
             command_bytes_max: 8 << 20,
+            proposal_bytes_max: 64 << 20,
             log_memory_bytes_max: 64 << 20,
             snapshot_bytes: 256 << 20,
             snapshot_interval_s: 900,
@@ -87,6 +92,17 @@ impl Settings {
         }
         if self.command_bytes_max > 64 << 20 {
             problems.push(("command_bytes_max", "must be at most 64 MiB".into()));
+        }
+        if self.proposal_bytes_max < self.command_bytes_max
+            || u32::try_from(self.proposal_bytes_max).is_err()
+        {
+            problems.push((
+                "proposal_bytes_max",
+                format!(
+                    "must be at least command_bytes_max, {}, and below 4 GiB",
+                    self.command_bytes_max
+                ),
+            ));
         }
         problems
     }
@@ -142,7 +158,11 @@ mod tests {
         assert_eq!(problems(|s| s.bootstrap_expect = 0), ["bootstrap_expect"]);
         assert_eq!(
             problems(|s| s.command_bytes_max = 65 << 20),
-            ["command_bytes_max"]
+            ["command_bytes_max", "proposal_bytes_max"]
+        );
+        assert_eq!(
+            problems(|s| s.proposal_bytes_max = 1 << 20),
+            ["proposal_bytes_max"]
         );
         // Too large to be doubled is a problem too, and no panic.
         assert!(!problems(|s| s.heartbeat_ms = u64::MAX).is_empty());

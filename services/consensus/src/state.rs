@@ -18,9 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use futures_util::{Stream, TryStreamExt as _};
-use openraft::OptionalSend;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
+use openraft::{EntryPayload, OptionalSend};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::apply::Job;
@@ -31,10 +31,20 @@ pub use self::meta::digest;
 use self::read::Readers;
 pub(crate) use self::snapshot::{Incoming, Materialised, SnapshotData};
 use crate::machine::Machine;
-use crate::raft::{LogId, StoredMembership, Types};
+use crate::raft::{Entry, LogId, StoredMembership, Types};
 
 /// Batches that may wait for the applying thread.
 const QUEUE_BATCHES: usize = 16;
+
+/// A batch ends with the entry that reaches this: what is behind it waits in the log.
+const BATCH_BYTES: usize = 4 << 20;
+
+fn command_bytes(entry: &Entry) -> usize {
+    match &entry.payload {
+        EntryPayload::Normal(proposal) => crate::propose::command_bytes(&proposal.0),
+        _ => 0,
+    }
+}
 
 /// Where the state stands.
 #[derive(Clone, Debug, Default)]
@@ -239,7 +249,21 @@ impl RaftStateMachine<Types> for StateMachine {
     where
         Strm: Stream<Item = Result<EntryResponder<Types>>> + Unpin + OptionalSend,
     {
-        let entries: Vec<EntryResponder<Types>> = entries.try_collect().await?;
+        let mut entries = entries;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        while let Some((entry, responder)) = entries.try_next().await? {
+            bytes += command_bytes(&entry);
+            batch.push((entry, responder));
+            if bytes >= BATCH_BYTES {
+                let entries = std::mem::take(&mut batch);
+                bytes = 0;
+                self.perform(|done| Job::Apply { entries, done }).await?;
+            }
+        }
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let entries = batch;
         self.perform(|done| Job::Apply { entries, done }).await
     }
 

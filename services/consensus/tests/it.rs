@@ -20,6 +20,8 @@ mod histories;
 mod hostile;
 #[path = "it/membership.rs"]
 mod membership;
+#[path = "it/memory.rs"]
+mod memory;
 #[path = "it/node.rs"]
 mod node;
 #[path = "it/power.rs"]

@@ -2,7 +2,7 @@
 
 use std::io::{Error, Result};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::{Loaded, LogIo, LogRead, Record};
 
@@ -12,6 +12,7 @@ pub struct Power {
     off: Arc<AtomicBool>,
     lies: Arc<AtomicBool>,
     fails: Arc<AtomicBool>,
+    stalls: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Power {
@@ -36,6 +37,19 @@ impl Power {
     /// a node would be deceived by that tries again.
     pub fn fail_next_sync(&self) {
         self.fails.store(true, Ordering::SeqCst);
+    }
+
+    /// Lets every sync wait, as one does for a disk that hangs, until this is ended.
+    pub fn stall(&self, stalls: bool) {
+        let (stalled, changed) = &*self.stalls;
+        *stalled.lock().unwrap_or_else(PoisonError::into_inner) = stalls;
+        changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let (stalled, changed) = &*self.stalls;
+        let stalled = stalled.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(changed.wait_while(stalled, |stalled| *stalled));
     }
 
     fn check(&self) -> Result<()> {
@@ -108,6 +122,7 @@ impl LogIo for FaultyLog {
     }
 
     fn sync(&mut self) -> Result<()> {
+        self.power.wait();
         self.power.check()?;
         if self.power.fails.swap(false, Ordering::SeqCst) {
             self.cached

@@ -187,6 +187,7 @@ impl Peer for Service {
     ) -> Result<Response<Self::AppendStream>, Status> {
         let from = self.member(&request)?;
         let core = Arc::clone(&self.core);
+        let (taking, answering) = core.intake.stream();
         // A message that cannot be read, or cannot be, ends the stream: what came before it is
         // answered, and then why.
         let refusal = Arc::new(Mutex::new(None));
@@ -216,7 +217,15 @@ impl Peer for Service {
             });
             std::future::ready(request.ok())
         });
-        let output = self.core.raft.stream_append(input).map(|result| {
+        let input = input.then(move |request| {
+            let taking = taking.clone();
+            async move {
+                taking.take(&request).await;
+                request
+            }
+        });
+        let output = self.core.raft.stream_append(input).map(move |result| {
+            answering.answered();
             use wire::append_response::Result as Kind;
             let result = match result {
                 Ok(Ok(flushed)) => Kind::Flushed(wire::Flushed {
@@ -312,12 +321,18 @@ impl Peer for Service {
         tokio::spawn(async move {
             let permits = Arc::new(Semaphore::new(FORWARDED_MAX));
             while let Ok(Some(message)) = input.try_next().await {
-                let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
+                // Until there is room for it nothing more is read, and the peer holds the rest.
+                let held = core
+                    .forwarded_proposals
+                    .take(message.proposal.as_ref())
+                    .await;
+                let permit = Arc::clone(&permits).acquire_owned().await;
+                let (Some(held), Ok(permit)) = (held, permit) else {
                     return;
                 };
                 let (core, responses) = (Arc::clone(&core), responses.clone());
                 tokio::spawn(async move {
-                    let result = core.propose_for_peer(message.proposal).await;
+                    let result = core.propose_for_peer(message.proposal, held).await;
                     let response = wire::ProposeResponse {
                         id: message.id,
                         result: Some(result),

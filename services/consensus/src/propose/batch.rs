@@ -11,7 +11,7 @@ use openraft::errors::ClientWriteError;
 use openraft::raft::WriteResult;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-use super::{Try, command_bytes};
+use super::{Held, Try, command_bytes};
 use crate::raft::{Proposal, Raft, Types};
 use crate::wire;
 
@@ -24,10 +24,25 @@ const BYTES_MAX: usize = 4 << 20;
 /// Proposals that may wait for the next batch.
 const QUEUE: usize = 1024;
 
-/// A proposal, and who waits for what comes of it.
+/// A proposal, and whose it is.
 struct Waiting {
     proposal: wire::Proposal,
+    proposer: Proposer,
+}
+
+/// Who waits for an outcome, and what the proposal takes meanwhile, whether anyone still waits or
+/// not: without a majority proposals pile up behind proposers that have given up.
+struct Proposer {
     answer: oneshot::Sender<Try>,
+    held: Held,
+}
+
+impl Proposer {
+    fn tell(self, tried: Try) {
+        // First: whoever has its answer has room for its next proposal.
+        drop(self.held);
+        drop(self.answer.send(tried));
+    }
 }
 
 /// Where proposals wait for the next batch.
@@ -42,9 +57,10 @@ impl Batches {
     }
 
     /// Has a proposal written by this node, if it leads, and applied.
-    pub(super) async fn write(&self, proposal: wire::Proposal) -> Try {
+    pub(super) async fn write(&self, proposal: wire::Proposal, held: Held) -> Try {
         let (answer, answered) = oneshot::channel();
-        if self.0.send(Waiting { proposal, answer }).await.is_err() {
+        let proposer = Proposer { answer, held };
+        if self.0.send(Waiting { proposal, proposer }).await.is_err() {
             return Try::Refused("this node is stopping".into());
         }
         answered
@@ -69,7 +85,7 @@ async fn run(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
         };
         let mut bytes = command_bytes(&first.proposal);
         let mut proposals = vec![Proposal(first.proposal)];
-        let mut answers = vec![first.answer];
+        let mut proposers = vec![first.proposer];
         while proposals.len() < PROPOSALS_MAX
             && let Ok(waiting) = queue.try_recv()
         {
@@ -79,35 +95,34 @@ async fn run(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
                 break;
             }
             proposals.push(Proposal(waiting.proposal));
-            answers.push(waiting.answer);
+            proposers.push(waiting.proposer);
         }
         let raft = raft.clone();
         tokio::spawn(async move {
-            write(&raft, proposals, answers).await;
+            write(&raft, proposals, proposers).await;
             drop(slot);
         });
     }
 }
 
 /// Writes a batch; everyone gets an answer, or finds that there will be none.
-async fn write(raft: &Raft, proposals: Vec<Proposal>, answers: Vec<oneshot::Sender<Try>>) {
+async fn write(raft: &Raft, proposals: Vec<Proposal>, proposers: Vec<Proposer>) {
     let mut results = match raft.client_write_many(proposals).await {
         Ok(results) => results,
         Err(fatal) => {
-            for answer in answers {
-                drop(answer.send(Try::Unknown(fatal.to_string())));
+            for proposer in proposers {
+                proposer.tell(Try::Unknown(fatal.to_string()));
             }
             return;
         }
     };
-    for answer in answers {
+    for proposer in proposers {
         let tried = match results.next().await {
             Some(Ok(result)) => result_of(result),
             Some(Err(fatal)) => Try::Unknown(fatal.to_string()),
             None => Try::Unknown("the core has stopped".into()),
         };
-        // The proposer may have given up; its proposal stands.
-        drop(answer.send(tried));
+        proposer.tell(tried);
     }
 }
 

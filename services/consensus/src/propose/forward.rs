@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::StreamExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::Try;
+use super::{Held, Try};
 use crate::codec;
 use crate::core::{Core, lock};
 use crate::peer::client::{Lane, Messages, Peers, Target};
 use crate::raft::Member;
 use crate::wire::{self, propose_response};
 
-/// Proposals that may wait for the connection to the leader.
+/// Proposals that may wait for the connection to the leader; their bytes are counted.
 const QUEUE: usize = 1024;
 
 /// The connection over which proposals go to the leader.
@@ -28,7 +29,7 @@ pub(crate) struct Forwarder {
 /// once everything that was sent is answered.
 struct Link {
     leader: u64,
-    queue: mpsc::Sender<wire::ProposeRequest>,
+    queue: mpsc::Sender<(wire::ProposeRequest, Held)>,
     waiting: Arc<Waiting>,
 }
 
@@ -72,6 +73,7 @@ impl Forwarder {
         leader: u64,
         member: &Member,
         proposal: wire::Proposal,
+        held: Held,
     ) -> Try {
         let link = self.link(core, leader, member);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -83,7 +85,7 @@ impl Forwarder {
             id,
             proposal: Some(proposal),
         };
-        if link.queue.send(request).await.is_err() {
+        if link.queue.send((request, held)).await.is_err() {
             // It never left this node.
             return Try::Refused("the connection to the leader has ended".into());
         }
@@ -134,7 +136,7 @@ async fn run(
     peers: &Arc<Peers>,
     target: &Target,
     waiting: &Waiting,
-    mut requests: mpsc::Receiver<wire::ProposeRequest>,
+    mut requests: mpsc::Receiver<(wire::ProposeRequest, Held)>,
 ) -> Ended {
     // A call that can be repeated comes first: the stream cannot be, and must not be spent on a
     // stale challenge.
@@ -151,7 +153,7 @@ async fn run(
         requests.close();
         return Ended::Unopened(status.message().to_owned());
     }
-    let message = Messages::new(ReceiverStream::new(requests));
+    let message = Messages::new(ReceiverStream::new(requests).map(|(request, _)| request));
     let opened = peers
         .call(
             target,

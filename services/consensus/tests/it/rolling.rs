@@ -25,6 +25,7 @@ fn kind(error: &ProposeError) -> &'static str {
         ProposeError::Halted(_) => "halted",
         ProposeError::TooLarge { .. } => "too large",
         ProposeError::NoRoom(_) => "no room",
+        ProposeError::Busy { .. } => "busy",
         ProposeError::Malformed(_) => "malformed",
     }
 }
