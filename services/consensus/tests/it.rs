@@ -4,6 +4,8 @@
 
 #[path = "it/caller.rs"]
 mod caller;
+#[path = "it/certificates.rs"]
+mod certificates;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/disk.rs"]

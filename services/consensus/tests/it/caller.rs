@@ -1,11 +1,19 @@
 //! Calls peer routes as anyone could who can reach the port: the MAC is made here a second time, so
 //! that its layout is held by a test.
 
+use std::sync::Arc;
+
 use consensus::testing::wire;
 use futures_util::StreamExt as _;
+use hyper_util::rt::TokioIo;
 use kit::settings::Secret;
 use kit::tokens::mac;
 use prost::Message;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::MetadataMap;
 use tonic::transport::{Channel, Endpoint};
@@ -15,7 +23,7 @@ use crate::harness::{NETWORK, Node, SECRET};
 use crate::register::TestMachine;
 
 /// What a caller knows, and says of itself.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Caller {
     pub secret: String,
     pub network: String,
@@ -24,6 +32,8 @@ pub struct Caller {
     pub from: u64,
     pub to: u64,
     pub signs: bool,
+    /// The certificates it shows and trusts, if it speaks TLS.
+    pub tls: Option<Arc<ClientConfig>>,
     pub challenge: String,
     pub boot: String,
     pub count: u64,
@@ -43,6 +53,7 @@ impl Caller {
             from,
             to: id_of(node),
             signs: true,
+            tls: None,
             challenge: String::new(),
             boot: format!("{:032x}", rand::random::<u128>()),
             count: 0,
@@ -91,7 +102,8 @@ impl Caller {
         let path = format!("/trivet.consensus.v1.Peer/{method}");
         // Whoever does not know the challenge is told it, if the rest is in order.
         let headers = self.headers(&path);
-        match send(node, &path, &headers, messages.clone()) {
+        let tls = self.tls.as_ref();
+        match send_over(tls, node, &path, &headers, messages.clone()) {
             Err(status) if status.metadata().contains_key("trivet-challenge") => {
                 self.challenge = status
                     .metadata()
@@ -101,7 +113,7 @@ impl Caller {
                     .unwrap()
                     .into();
                 let headers = self.headers(&path);
-                send(node, &path, &headers, messages)
+                send_over(self.tls.as_ref(), node, &path, &headers, messages)
             }
             answered => answered,
         }
@@ -153,6 +165,48 @@ where
     Req: Message + Default + 'static,
     Res: Message + Default + 'static,
 {
+    send_over(None, node, path, headers, messages)
+}
+
+/// A connection to `address`, whoever is there.
+async fn channel(address: &str, tls: Option<Arc<ClientConfig>>) -> Result<Channel, Status> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+    let connected = match tls {
+        None => endpoint.connect().await,
+        Some(tls) => {
+            let address = address.to_owned();
+            let connect = move |_| over_tls(address.clone(), Arc::clone(&tls));
+            endpoint
+                .connect_with_connector(tower::service_fn(connect))
+                .await
+        }
+    };
+    connected.map_err(|error| Status::unavailable(error.to_string()))
+}
+
+/// A connection by TLS to `address`, whose host is to be in the certificate that it shows.
+pub async fn over_tls(
+    address: String,
+    tls: Arc<ClientConfig>,
+) -> std::io::Result<TokioIo<TlsStream<TcpStream>>> {
+    let stream = TcpStream::connect(&address).await?;
+    let (host, _) = address.split_once(':').unwrap();
+    let name = ServerName::try_from(host.to_owned()).unwrap();
+    let stream = TlsConnector::from(tls).connect(name, stream).await?;
+    Ok(TokioIo::new(stream))
+}
+
+fn send_over<M: TestMachine, Req, Res>(
+    tls: Option<&Arc<ClientConfig>>,
+    node: &Node<M>,
+    path: &str,
+    headers: &Headers,
+    messages: Vec<Req>,
+) -> Result<Vec<Res>, Status>
+where
+    Req: Message + Default + 'static,
+    Res: Message + Default + 'static,
+{
     let mut request = Request::new(futures_util::stream::iter(messages));
     let metadata = headers.iter().map(|(name, value)| {
         let name = http::HeaderName::from_static(name);
@@ -160,15 +214,12 @@ where
     });
     *request.metadata_mut() = MetadataMap::from_headers(metadata.collect());
     let path: PathAndQuery = path.parse().unwrap();
-    let address = format!("http://{}", node.config.address);
+    let (address, tls) = (node.config.address.clone(), tls.cloned());
     node.block_on(async move {
-        let channel: Channel = Endpoint::from_shared(address)
-            .unwrap()
-            .connect()
+        let mut grpc = tonic::client::Grpc::new(channel(&address, tls).await?);
+        grpc.ready()
             .await
-            .unwrap();
-        let mut grpc = tonic::client::Grpc::new(channel);
-        grpc.ready().await.unwrap();
+            .map_err(|error| Status::unavailable(error.to_string()))?;
         let codec = tonic_prost::ProstCodec::<Req, Res>::default();
         let mut responses = grpc.streaming(request, path, codec).await?.into_inner();
         let mut answers = Vec::new();

@@ -83,6 +83,13 @@ impl Field {
 
     /// A field whose nodes reach each other by wires that can be cut.
     pub fn wired(n: usize) -> Self {
+        let mut field = Self::laid(n);
+        field.start_all();
+        field
+    }
+
+    /// The same, before any of the nodes is started.
+    pub fn laid(n: usize) -> Self {
         let mut field = Self::new();
         let wires = Wires::new();
         for place in 0..n {
@@ -96,7 +103,6 @@ impl Field {
             node.config.address = wires.lay(place, real).to_string();
         }
         field.wires = Some(wires);
-        field.start_all();
         field
     }
 

@@ -17,6 +17,8 @@ pub struct Node<M: TestMachine = Register> {
     pub config: NodeConfig,
     /// Where it listens, when that is not where others reach it.
     pub listens: Option<SocketAddr>,
+    /// Its certificates.
+    pub tls: Option<kit::tls::Tls>,
     /// The switch of its disk, when it stands on a faulty one.
     pub power: Option<Power>,
     /// Setting this register stops the node.
@@ -71,6 +73,7 @@ impl<M: TestMachine> Node<M> {
         Self {
             config,
             listens: None,
+            tls: None,
             power: None,
             fails_on: None,
             running: None,
@@ -127,7 +130,9 @@ impl<M: TestMachine> Node<M> {
             Box::new(Watched(log, log_alive))
         };
         let machine = M::build(Arc::clone(&alive), self.fails_on.clone());
-        let config = self.config.clone();
+        let mut config = self.config.clone();
+        config.tls = self.tls.as_ref().and_then(kit::tls::Tls::client);
+        let server_tls = self.tls.as_ref().map(kit::tls::Tls::server);
         let address = self
             .listens
             .map_or(config.address.clone(), |address| address.to_string());
@@ -136,7 +141,7 @@ impl<M: TestMachine> Node<M> {
             tokio::spawn(kit::serve::serve(
                 listen(&address).await,
                 router,
-                None,
+                server_tls,
                 kit::serve::Limits::default(),
                 Shutdown::new(Duration::from_millis(100)),
             ));

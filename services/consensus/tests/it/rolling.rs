@@ -11,10 +11,10 @@ use crate::register::{Register, add};
 
 /// What a writer saw.
 #[derive(Default)]
-struct Seen {
-    acknowledged: i64,
+pub struct Seen {
+    pub acknowledged: i64,
     /// Tries that gave no outcome, by kind; each was tried again under its number.
-    errors: BTreeMap<&'static str, u32>,
+    pub errors: BTreeMap<&'static str, u32>,
 }
 
 fn kind(error: &ProposeError) -> &'static str {
@@ -31,7 +31,7 @@ fn kind(error: &ProposeError) -> &'static str {
 }
 
 /// Adds one after the other until told to stop, each as often as it takes, on whatever node is up.
-fn write(
+pub fn write(
     seats: &[Seat<Register>],
     session: Session,
     progress: &AtomicI64,

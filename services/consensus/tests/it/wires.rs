@@ -14,6 +14,7 @@ type Pair = (usize, usize);
 pub struct Wires {
     runtime: tokio::runtime::Runtime,
     cut: watch::Sender<HashSet<Pair>>,
+    torn: watch::Sender<u64>,
 }
 
 /// The address that the node at `place` calls from.
@@ -31,12 +32,13 @@ impl Wires {
         Self {
             runtime,
             cut: watch::Sender::default(),
+            torn: watch::Sender::default(),
         }
     }
 
     /// Lays a wire to the node at `place`, which listens at `real`; gives the address for others.
     pub fn lay(&self, place: usize, real: SocketAddr) -> SocketAddr {
-        let cut = self.cut.subscribe();
+        let (cut, torn) = (self.cut.subscribe(), self.torn.clone());
         let listener = self
             .runtime
             .block_on(TcpListener::bind("127.0.0.1:0"))
@@ -47,7 +49,13 @@ impl Wires {
                 let pair = (0..64)
                     .find(|from| source(*from) == caller.ip())
                     .map(|from| (from, place));
-                tokio::spawn(carry(stream, real, pair, cut.clone()));
+                let (cut, mut torn) = (cut.clone(), torn.subscribe());
+                tokio::spawn(async move {
+                    tokio::select! {
+                        () = carry(stream, real, pair, cut) => {}
+                        _ = torn.changed() => {}
+                    }
+                });
             }
         });
         address
@@ -66,6 +74,11 @@ impl Wires {
             self.cut(place, other);
             self.cut(other, place);
         }
+    }
+
+    /// Ends every connection; new ones are carried as before.
+    pub fn tear(&self) {
+        self.torn.send_modify(|torn| *torn += 1);
     }
 
     pub fn heal(&self) {
