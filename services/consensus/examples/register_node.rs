@@ -214,6 +214,8 @@ enum Action {
 struct Answer {
     value: Option<i64>,
     done: bool,
+    /// The entry of a command, and what a read has seen at least.
+    index: u64,
 }
 
 /// 503 says that nothing happened, 504 that it is not known, 410 that the session is gone.
@@ -257,8 +259,9 @@ async fn operation(
         }
         None => cluster.propose(&command).await,
     };
-    let Reply { value, done } = proposed.map_err(not_proposed)?.reply;
-    Ok(Json(Answer { value, done }))
+    let proposed = proposed.map_err(not_proposed)?;
+    let (index, Reply { value, done }) = (proposed.index, proposed.reply);
+    Ok(Json(Answer { value, done, index }))
 }
 
 async fn get(
@@ -267,11 +270,14 @@ async fn get(
     name: String,
 ) -> Result<Json<Answer>, Refused> {
     let read = cluster.read(consistency, move |state| held(state, &name));
-    let value = read
+    let read = read
         .await
-        .map_err(|error: ReadError| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?
-        .value;
-    Ok(Json(Answer { value, done: true }))
+        .map_err(|error: ReadError| (StatusCode::SERVICE_UNAVAILABLE, error.to_string()))?;
+    Ok(Json(Answer {
+        value: read.value,
+        done: true,
+        index: read.index,
+    }))
 }
 
 async fn session(State(cluster): State<Cluster<Registers>>) -> Result<Json<Value>, Refused> {

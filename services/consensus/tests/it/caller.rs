@@ -99,11 +99,25 @@ impl Caller {
         Req: Message + Clone + Default + 'static,
         Res: Message + Default + 'static,
     {
+        node.block_on(self.ask(&node.config.address, method, messages))
+    }
+
+    /// The same, of whoever listens at `address`.
+    pub async fn ask<Req, Res>(
+        &mut self,
+        address: &str,
+        method: &str,
+        messages: Vec<Req>,
+    ) -> Result<Vec<Res>, Status>
+    where
+        Req: Message + Clone + Default + 'static,
+        Res: Message + Default + 'static,
+    {
         let path = format!("/trivet.consensus.v1.Peer/{method}");
         // Whoever does not know the challenge is told it, if the rest is in order.
         let headers = self.headers(&path);
         let tls = self.tls.as_ref();
-        match send_over(tls, node, &path, &headers, messages.clone()) {
+        match exchange(address, tls, &path, &headers, messages.clone()).await {
             Err(status) if status.metadata().contains_key("trivet-challenge") => {
                 self.challenge = status
                     .metadata()
@@ -113,7 +127,7 @@ impl Caller {
                     .unwrap()
                     .into();
                 let headers = self.headers(&path);
-                send_over(self.tls.as_ref(), node, &path, &headers, messages)
+                exchange(address, self.tls.as_ref(), &path, &headers, messages).await
             }
             answered => answered,
         }
@@ -165,7 +179,13 @@ where
     Req: Message + Default + 'static,
     Res: Message + Default + 'static,
 {
-    send_over(None, node, path, headers, messages)
+    node.block_on(exchange(
+        &node.config.address,
+        None,
+        path,
+        headers,
+        messages,
+    ))
 }
 
 /// A connection to `address`, whoever is there.
@@ -196,9 +216,9 @@ pub async fn over_tls(
     Ok(TokioIo::new(stream))
 }
 
-fn send_over<M: TestMachine, Req, Res>(
+async fn exchange<Req, Res>(
+    address: &str,
     tls: Option<&Arc<ClientConfig>>,
-    node: &Node<M>,
     path: &str,
     headers: &Headers,
     messages: Vec<Req>,
@@ -214,20 +234,17 @@ where
     });
     *request.metadata_mut() = MetadataMap::from_headers(metadata.collect());
     let path: PathAndQuery = path.parse().unwrap();
-    let (address, tls) = (node.config.address.clone(), tls.cloned());
-    node.block_on(async move {
-        let mut grpc = tonic::client::Grpc::new(channel(&address, tls).await?);
-        grpc.ready()
-            .await
-            .map_err(|error| Status::unavailable(error.to_string()))?;
-        let codec = tonic_prost::ProstCodec::<Req, Res>::default();
-        let mut responses = grpc.streaming(request, path, codec).await?.into_inner();
-        let mut answers = Vec::new();
-        while let Some(answer) = responses.next().await {
-            answers.push(answer?);
-        }
-        Ok(answers)
-    })
+    let mut grpc = tonic::client::Grpc::new(channel(address, tls.cloned()).await?);
+    grpc.ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let codec = tonic_prost::ProstCodec::<Req, Res>::default();
+    let mut responses = grpc.streaming(request, path, codec).await?.into_inner();
+    let mut answers = Vec::new();
+    while let Some(answer) = responses.next().await {
+        answers.push(answer?);
+    }
+    Ok(answers)
 }
 
 pub fn id_of<M: TestMachine>(node: &Node<M>) -> u64 {

@@ -1,0 +1,229 @@
+//! The power goes while a node that was away is sent the state, and puts it in the place of its own.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
+use serde_json::json;
+
+use super::disk::{Disk, RESTS, Rest};
+use super::process::{Process, Start};
+use super::trace::{self, Change, Event};
+use super::{each, now, told, without_syncs};
+use crate::harness::{PATIENCE, pause};
+
+/// An addition without which the node could not have been acknowledged: when, to what sum, and by
+/// which entry.
+type Acknowledged = (f64, i64, u64);
+
+struct Recording {
+    events: Vec<Event>,
+    /// The events from the first write of what came to the first ones after it was in place.
+    installation: std::ops::RangeInclusive<usize>,
+    acknowledged: Vec<Acknowledged>,
+}
+
+fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !reached() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain: {what}");
+        pause();
+    }
+}
+
+fn add(process: &Process) -> Option<(i64, u64)> {
+    process.operation(0, &json!({"add": 1}))
+}
+
+/// Whether all three vote, as this node knows it.
+fn settled(process: &Process) -> bool {
+    process.status().is_some_and(|status| {
+        let voters = status.members.iter().filter(|member| member.voter);
+        voters.count() == 3 && !status.changing
+    })
+}
+
+/// What the third of three nodes writes that misses what is gone from the others' logs.
+fn record(folder: &Path) -> Recording {
+    let data: Vec<PathBuf> = ["n1", "n2", "n3"]
+        .iter()
+        .map(|name| folder.join(name))
+        .collect();
+    std::fs::create_dir(&data[2]).unwrap();
+    let first = Start::of("n1", &data[0]);
+    let peers = first.address.clone();
+    let joining = |name, data| Start {
+        peers: peers.clone(),
+        ..Start::of(name, data)
+    };
+    let mut n1 = Process::start(&first);
+    n1.ready().unwrap();
+    let mut n2 = Some(Process::start(&joining("n2", &data[1])));
+    n2.as_mut().unwrap().ready().unwrap();
+    // More than one part of what is sent.
+    for name in ["x", "y"] {
+        let added = n1.operation_on(&name.repeat(700_000), &json!({"add": 1}));
+        assert!(added.is_some());
+    }
+
+    let mut text = String::new();
+    let mut acknowledged = Vec::new();
+    let third = joining("n3", &data[2]);
+    for life in 0..3 {
+        let trace = folder.join(format!("trace-{life}"));
+        let mut n3 = Process::start(&Start {
+            trace: Some(&trace),
+            ..third.clone()
+        });
+        n3.ready().unwrap();
+        until("all three vote", || settled(&n3));
+        // From the second life on there are two of three, so that nothing is acknowledged without it.
+        for turn in 0..30 {
+            until("an addition", || {
+                let added = add(&n1);
+                acknowledged.extend(added.map(|(sum, entry)| (now(), sum, entry)));
+                added.is_some()
+            });
+            if turn % 10 == 0 {
+                pause();
+            }
+        }
+        let reached = n3.status().unwrap().last_index;
+        n3.kill_traced();
+        text.push_str(&std::fs::read_to_string(trace).unwrap());
+        if life == 0 {
+            acknowledged.clear();
+            until("its last entry is gone from the logs", || {
+                add(&n1);
+                let begins = |process: &Process| process.status().map(|status| status.first_index);
+                let mut others = [Some(&n1), n2.as_ref()].into_iter().flatten();
+                others.all(|process| begins(process) > Some(reached + 10))
+            });
+            n2 = None;
+        }
+    }
+    let events = trace::parse(&text, &data[2]);
+    let state = |path: &Path, name: &str| path.to_string_lossy().starts_with(name);
+    let begins = events.iter().rposition(
+        |event| matches!(&event.change, Change::Create(path) if state(path, "state/incoming-")),
+    );
+    let begins = begins.expect("it was sent the state");
+    let replaced = events[begins..].iter().position(
+        |event| matches!(&event.change, Change::Remove(path) if state(path, "state/state-")),
+    );
+    let ends = begins + replaced.expect("the old state is removed") + 15;
+    Recording {
+        installation: begins..=ends.min(events.len()),
+        events,
+        acknowledged,
+    }
+}
+
+/// What is wrong with the node after a loss of power there, alone with what it has.
+fn problem(
+    recording: &Recording,
+    point: usize,
+    rest: Rest,
+    seed: u64,
+    folder: &Path,
+) -> Option<String> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let image = folder.join(format!("image-{point}-{rest:?}"));
+    Disk::after(&recording.events[..point]).after_power_loss(rest, &mut random, &image);
+    let last = &recording.events[point - 1];
+    let said = |what: String| {
+        let before = told(&last.change);
+        Some(format!(
+            "after event {point} ({before}), the rest {rest:?}: {what}"
+        ))
+    };
+    let mut process = Process::start(&Start {
+        // Nobody is there: it is to have it all by itself.
+        peers: "127.0.0.1:1".into(),
+        ..Start::of("n3", &image)
+    });
+    if let Err(reason) = process.speaks() {
+        return said(reason);
+    }
+    let status = process.status().expect("it speaks");
+    let promised = recording.acknowledged.iter();
+    let promised = promised.take_while(|(at, ..)| *at < last.at).last();
+    if let Some((_, _, entry)) = promised
+        && status.last_index < *entry
+    {
+        let last = status.last_index;
+        return said(format!(
+            "its log ends with {last}, it had acknowledged {entry}"
+        ));
+    }
+    let (sum, _) = process
+        .operation(0, &json!("get_unchecked"))
+        .expect("a read");
+    let applied = recording
+        .acknowledged
+        .iter()
+        .rfind(|(_, _, entry)| *entry <= status.applied_index);
+    if let Some((_, least, _)) = applied
+        && sum < *least
+    {
+        let at = status.applied_index;
+        return said(format!("the sum at {at} is {sum}, and was {least}"));
+    }
+    drop(process);
+    std::fs::remove_dir_all(image).unwrap();
+    None
+}
+
+/// Every point of an installation, each with `rests` of the fates of what was not synced.
+fn cut(rests: usize) {
+    let seed: u64 = rand::random();
+    let mut folder = tempfile::tempdir().unwrap();
+    folder.disable_cleanup(true);
+    println!("seed {seed} in {}", folder.path().display());
+    let recording = record(folder.path());
+    println!(
+        "{} events, the installation {:?}, {} acknowledged",
+        recording.events.len(),
+        recording.installation,
+        recording.acknowledged.len()
+    );
+    assert!(recording.acknowledged.len() >= 60);
+    // Neighbours have different fates, and all fates turn up.
+    let cuts: Vec<(usize, Rest)> = recording
+        .installation
+        .clone()
+        .flat_map(|point| {
+            (0..rests).map(move |turn| (point, RESTS[(point * rests + turn) % RESTS.len()]))
+        })
+        .collect();
+    let look =
+        |(point, rest): &(usize, Rest)| problem(&recording, *point, *rest, seed, folder.path());
+    let problems = each(&cuts, look);
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+
+    // The control: the same look where what came in was not synced before it took its place.
+    let lying = Recording {
+        events: without_syncs(&recording.events, 0, "state/incoming-"),
+        installation: recording.installation.clone(),
+        acknowledged: recording.acknowledged.clone(),
+    };
+    let end = *lying.installation.end();
+    let found = problem(&lying, end, Rest::Dropped, seed, folder.path());
+    assert!(found.is_some(), "a lost state was not missed");
+    folder.disable_cleanup(false);
+}
+
+#[test]
+fn a_power_cut_at_any_write_of_an_installation_leaves_what_the_node_acknowledged() {
+    cut(2);
+}
+
+mod soak {
+    #[test]
+    fn a_power_cut_at_any_write_of_any_installation_leaves_what_the_node_acknowledged() {
+        for _ in 0..10 {
+            super::cut(super::RESTS.len());
+        }
+    }
+}
