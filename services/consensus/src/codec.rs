@@ -16,6 +16,13 @@ fn missing(what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{what} is missing"))
 }
 
+fn unknown(what: &str) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!("{what} is of a kind that this build does not know: run a newer build"),
+    )
+}
+
 pub(crate) fn log_id_to_wire(id: &LogId) -> wire::LogId {
     wire::LogId {
         term: id.leader_id.term,
@@ -140,6 +147,10 @@ pub(crate) fn decode_entry(bytes: Bytes) -> io::Result<Entry> {
     let id = log_id(message.log_id.as_ref().ok_or_else(|| missing("a log id"))?);
     let payload = match message.payload {
         Some(wire::entry::Payload::Blank(_)) => EntryPayload::Blank,
+        Some(wire::entry::Payload::Proposal(proposal)) if proposal.kind.is_none() => {
+            // What it proposes was lost as it was read, and would be lost for good on this disk.
+            return Err(unknown("a proposal"));
+        }
         Some(wire::entry::Payload::Proposal(proposal)) => EntryPayload::Normal(Proposal(proposal)),
         Some(wire::entry::Payload::Membership(members)) if members.configs.is_empty() => {
             // Anyone would be a majority of no voters.
@@ -148,7 +159,7 @@ pub(crate) fn decode_entry(bytes: Bytes) -> io::Result<Entry> {
         Some(wire::entry::Payload::Membership(members)) => {
             EntryPayload::Membership(membership(members)?)
         }
-        None => return Err(missing("a payload that this version knows")),
+        None => return Err(unknown("an entry")),
     };
     Ok(Entry::new(id, payload))
 }
@@ -320,6 +331,19 @@ mod tests {
             let place = place.index(bytes.len());
             bytes[place] = byte;
             drop(decode_entry(bytes.into()));
+        }
+    }
+
+    #[test]
+    fn an_entry_of_an_unknown_kind_is_not_taken_for_an_empty_one() {
+        let of = |payload| wire::Entry {
+            log_id: Some(wire::LogId::default()),
+            payload,
+        };
+        let proposal = wire::entry::Payload::Proposal(wire::Proposal::default());
+        for entry in [of(None), of(Some(proposal))] {
+            let refused = decode_entry(entry.encode_to_vec().into()).unwrap_err();
+            assert!(refused.to_string().contains("newer build"), "{refused}");
         }
     }
 

@@ -229,9 +229,12 @@ impl Core {
                 Try::Refused("the command cannot be decoded by the leader's build".into()),
             ),
             Some(wire::proposal::Kind::Command(_) | wire::proposal::Kind::OpenSession(_)) => None,
-            Some(wire::proposal::Kind::RaiseVersion(_)) | None => {
+            Some(wire::proposal::Kind::RaiseVersion(_)) => {
                 Some(Try::Refused("only a leader proposes this, and here".into()))
             }
+            None => Some(Try::Refused(
+                "the leader's build does not know this kind of proposal".into(),
+            )),
         }
     }
 

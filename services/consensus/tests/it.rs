@@ -24,6 +24,8 @@ mod hostile;
 mod membership;
 #[path = "it/memory.rs"]
 mod memory;
+#[path = "it/mixed.rs"]
+mod mixed;
 #[path = "it/node.rs"]
 mod node;
 #[path = "it/power.rs"]
