@@ -157,9 +157,9 @@ fn problem(
             "its log ends with {last}, it had acknowledged {entry}"
         ));
     }
-    let (sum, _) = process
-        .operation(0, &json!("get_unchecked"))
-        .expect("a read");
+    let Some((sum, _)) = process.operation(0, &json!("get_unchecked")) else {
+        return said("its state cannot be read".into());
+    };
     let applied = recording
         .acknowledged
         .iter()

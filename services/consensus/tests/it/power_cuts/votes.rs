@@ -71,12 +71,15 @@ fn record(folder: &Path) -> Recording {
             let status = process.status().unwrap();
             let id = u64::from_str_radix(&status.id, 16).unwrap();
             let who = who.get_or_insert((status.cluster.clone(), id));
-            for turn in 0..4 {
-                let term = process.status().unwrap().term + turn % 2;
-                let candidate = rand::random_range(id / 2..=u64::MAX);
-                let begun = now();
-                if ask(&process, who, term, candidate) {
-                    votes.push((begun, now(), term, candidate));
+            for _ in 0..2 {
+                let term = process.status().unwrap().term + 1;
+                let candidate = rand::random_range(1_000..1 << 62);
+                // The second in the same term is of a higher order, and may have it.
+                for candidate in [candidate, candidate + 10] {
+                    let begun = now();
+                    if ask(&process, who, term, candidate) {
+                        votes.push((begun, now(), term, candidate));
+                    }
                 }
             }
         }
@@ -141,7 +144,7 @@ fn cut(points: usize) {
     let recording = record(folder.path());
     let (events, votes) = (&recording.events, &recording.votes);
     println!("{} events, {} votes", events.len(), votes.len());
-    assert!(votes.len() >= 10);
+    assert!(votes.len() >= 20);
     // Up to the event after the answer, before which it has to be there.
     let asked: Vec<usize> = (1..=events.len())
         .filter(|point| {
