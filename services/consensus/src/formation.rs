@@ -149,9 +149,12 @@ async fn join(core: &Arc<Core>) {
             match answer {
                 Ok(hello) if hello.cluster.is_empty() => strangers.push(hello),
                 Ok(_) => match ask(core, &peer).await {
+                    // It is a member once it hears so from the leader: until then the change may
+                    // still be lost with the leader that promised it, or be undone.
                     Ok(cluster) => {
                         core.adopt_cluster(&cluster);
-                        return;
+                        reasons.push(format!("{peer} has let this node in"));
+                        break;
                     }
                     Err(status) => reasons.push(format!("{peer}: {}", status.message())),
                 },

@@ -294,11 +294,15 @@ impl Core {
     }
 }
 
+/// The member of this name. While a node that lost its disk is being replaced there are two: whoever
+/// names it means the one that votes, not the one that is catching up to take its place.
 fn find(membership: &crate::raft::Membership, name: &str) -> Result<u64, Status> {
+    let voters: Vec<u64> = membership.voter_ids().collect();
     membership
         .nodes()
-        .find(|(_, member)| member.name == name)
+        .filter(|(_, member)| member.name == name)
         .map(|(id, _)| *id)
+        .max_by_key(|id| voters.contains(id))
         .ok_or_else(|| {
             let names: Vec<&str> = membership
                 .nodes()
@@ -309,4 +313,31 @@ fn find(membership: &crate::raft::Membership, name: &str) -> Result<u64, Status>
                 names.join(", ")
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_means_the_voter_and_not_the_node_that_is_to_replace_it() {
+        let member = |name: &str| Member {
+            name: name.into(),
+            address: String::new(),
+        };
+        for (voter, joining) in [(1, 2), (2, 1)] {
+            let members = [
+                (voter, member("n1")),
+                (joining, member("n1")),
+                (3, member("n2")),
+            ];
+            let membership = crate::raft::Membership::new(
+                vec![BTreeSet::from([voter, 3])],
+                BTreeMap::from(members),
+            )
+            .unwrap();
+            assert_eq!(find(&membership, "n1").unwrap(), voter);
+            assert!(find(&membership, "n3").is_err());
+        }
+    }
 }
