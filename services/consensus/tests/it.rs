@@ -42,6 +42,8 @@ mod replication;
 mod rolling;
 #[path = "it/sessions.rs"]
 mod sessions;
+#[path = "it/simulation.rs"]
+mod simulation;
 #[path = "it/snapshots.rs"]
 mod snapshots;
 #[path = "it/storage.rs"]

@@ -7,7 +7,7 @@
 #[path = "histories/client.rs"]
 mod client;
 #[path = "histories/history.rs"]
-mod history;
+pub mod history;
 #[path = "histories/nemesis.rs"]
 mod nemesis;
 
@@ -26,7 +26,7 @@ use crate::harness::register_node;
 const CATALOGUE: &str = include_str!("../register.json");
 const CLIENTS: u32 = 6;
 
-fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+pub fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
     let value = std::env::var_os(name)?.into_string().ok()?;
     Some(
         value
