@@ -212,6 +212,7 @@ impl Client {
                 ProposeError::NoLeader { .. }
                 | ProposeError::Halted(_)
                 | ProposeError::NoRoom(_)
+                | ProposeError::Busy { .. }
                 | ProposeError::TooLarge { .. },
             )) => Try::Refused,
             Some(Err(ProposeError::Expired)) => Try::Expired,
