@@ -52,7 +52,7 @@ const FAULTS: [Fault; 15] = [
 ];
 
 /// What is to be done at some time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Step {
     Strike,
     Crash(usize, End),

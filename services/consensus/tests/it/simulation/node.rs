@@ -201,7 +201,7 @@ impl Node {
         let log = self.disk.log(&host);
         let handle = station.handle();
         station.handle().spawn(async move {
-            let config_name = config.name.clone();
+            let name = config.name.clone();
             match Cluster::start_on_log(config, machine, log).await {
                 Ok((cluster, peers)) => {
                     lock(&host.world.network).listen(host.place);
@@ -214,8 +214,7 @@ impl Node {
                 }
                 Err(error) => {
                     let reason = format!("it does not start: {error}");
-                    host.world
-                        .note(host.now(), format!("{}: {reason}", config_name));
+                    host.world.note(host.now(), format!("{name}: {reason}"));
                     *lock(&seat.1) = Some(reason);
                 }
             }
@@ -279,8 +278,7 @@ impl Node {
         }
         let seated = self.seat.get()?;
         let halted = seated.cluster.halted();
-        let reason = halted.borrow().clone();
-        reason
+        halted.borrow().clone()
     }
 }
 
