@@ -70,6 +70,23 @@ impl Processes {
         (leader, followers.collect())
     }
 
+    /// The leader, and its followers, which are frozen: none of them has taken the lead meanwhile.
+    async fn leader_alone(&self) -> (&Node, Vec<&Node>) {
+        loop {
+            let (leader, followers) = self.leader_and_followers().await;
+            for follower in &followers {
+                follower.pause().await.unwrap();
+            }
+            let asked = leader.health().await;
+            if asked.is_ok_and(|answer| answer.health.is_leader()) {
+                return (leader, followers);
+            }
+            for follower in &followers {
+                follower.resume().await.unwrap();
+            }
+        }
+    }
+
     async fn tell(&self, node: &Node, what: &str, value: &Value) -> (StatusCode, Value) {
         let url = node.url("api").unwrap();
         let told = self.http.post(format!("{url}/{what}")).json(value).send();
@@ -176,10 +193,7 @@ async fn a_follower_whose_disk_hangs_holds_nobody_up_and_takes_bounded_memory() 
 async fn proposals_at_a_cluster_without_a_majority_take_bounded_memory_and_small_ones_go_on_later()
 {
     let field = Processes::start(3).await;
-    let (leader, followers) = field.leader_and_followers().await;
-    for follower in &followers {
-        follower.pause().await.unwrap();
-    }
+    let (leader, followers) = field.leader_alone().await;
     forget_most(leader);
     // As many as have a place wait until they are given up, and all others are refused.
     let asked = join_all((0..60).map(|_| field.add(leader, HEAVY))).await;
