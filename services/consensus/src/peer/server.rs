@@ -225,8 +225,8 @@ impl Peer for Service {
             }
         });
         let output = self.core.raft.stream_append(input).map(move |result| {
-            answering.answered();
             use wire::append_response::Result as Kind;
+            answering.answered();
             let result = match result {
                 Ok(Ok(flushed)) => Kind::Flushed(wire::Flushed {
                     log_id: flushed.as_ref().map(codec::log_id_to_wire),

@@ -20,13 +20,12 @@ use crate::database::{self, Role};
 
 /// Connections that are kept open between reads.
 const IDLE_MAX: usize = 8;
-/// Reads of one transaction.
-const GROUP_MAX: usize = 32;
-/// A group that has taken so long goes on in another transaction.
-const GROUP_TIME: Duration = Duration::from_millis(1);
+/// When a transaction has lasted so long the next read begins another.
+const SHARED_TIME: Duration = Duration::from_millis(1);
 /// Threads that read, unless they are held up.
 const THREADS: usize = 2;
-/// When none of them has taken anything for so long there is one more, up to [`THREADS_MAX`].
+/// When none of them has taken anything for so long there is one more, up to [`THREADS_MAX`]; and
+/// another when that did not help for as long again.
 const PATIENCE: Duration = Duration::from_millis(10);
 const THREADS_MAX: usize = 64;
 
@@ -43,8 +42,10 @@ pub(super) struct Readers {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
+    /// How many have been taken from the queue.
+    count: u64,
     threads: usize,
-    /// When a thread last took something.
+    /// When a thread last took something, or was started to do so.
     taken: Option<Instant>,
 }
 
@@ -78,6 +79,7 @@ impl Readers {
             return;
         }
         queue.threads += 1;
+        queue.taken = Some(Instant::now());
         let readers = Arc::clone(self);
         tokio::spawn(crate::host::blocking(move || readers.run()));
     }
@@ -85,39 +87,43 @@ impl Readers {
     /// Reads until nothing waits.
     fn run(&self) {
         loop {
-            let mut group = {
+            let end = {
                 let mut queue = lock(&self.queue);
                 if queue.jobs.is_empty() {
                     queue.threads -= 1;
                     return;
                 }
-                queue.taken = Some(Instant::now());
-                let size = queue.jobs.len().min(GROUP_MAX);
-                queue.jobs.drain(..size).collect::<VecDeque<Job>>()
+                queue.count + queue.jobs.len() as u64
             };
-            if let Err(error) = self.read(&mut group)
-                && let Some(job) = group.pop_front()
+            if let Err(error) = self.read(end)
+                && let Some(job) = self.next(end)
             {
                 job(Err(error));
-            }
-            // What could not be read, or should not wait any longer behind what takes its time.
-            let mut queue = lock(&self.queue);
-            while let Some(job) = group.pop_back() {
-                queue.jobs.push_front(job);
             }
         }
     }
 
-    /// Reads what it can of `group` in one transaction, for as long as nobody is held up by it.
-    fn read(&self, group: &mut VecDeque<Job>) -> rusqlite::Result<()> {
+    /// The read that waits longest, if it is not the `end`th or a later one.
+    fn next(&self, end: u64) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        if queue.count >= end {
+            return None;
+        }
+        let job = queue.jobs.pop_front()?;
+        queue.count += 1;
+        queue.taken = Some(Instant::now());
+        Some(job)
+    }
+
+    /// Reads in one transaction what waited before the `end`th read, beside the other threads.
+    fn read(&self, end: u64) -> rusqlite::Result<()> {
         let mut connection = self.take()?;
         let transaction = connection.transaction()?;
         let begun = Instant::now();
-        while let Some(job) = group.pop_front() {
+        while begun.elapsed() < SHARED_TIME
+            && let Some(job) = self.next(end)
+        {
             job(Ok(&transaction));
-            if begun.elapsed() > GROUP_TIME {
-                break;
-            }
         }
         // It has changed nothing, and everyone has been told: a connection that cannot end it is
         // not used again.
@@ -160,5 +166,91 @@ pub(super) async fn read<T: Send + 'static>(
         Ok(Err(panic)) => resume_unwind(panic),
         // The runtime is going down and the caller with it.
         Err(_) => Err(rusqlite::Error::InvalidQuery),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use futures_util::poll;
+
+    use super::*;
+
+    fn readers() -> (tempfile::TempDir, Arc<Readers>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        drop(database::open(&path, Role::State).unwrap());
+        (folder, Arc::new(Readers::new(path)))
+    }
+
+    async fn one(readers: &Arc<Readers>) -> rusqlite::Result<u32> {
+        let query = |state: &Connection| state.query_row("SELECT 1", [], |row| row.get(0));
+        read(Arc::clone(readers), query).await
+    }
+
+    /// A read that takes until the other end is dropped.
+    fn long(
+        readers: &Arc<Readers>,
+    ) -> (
+        impl Future<Output = rusqlite::Result<()>>,
+        mpsc::SyncSender<()>,
+    ) {
+        let (end, ended) = mpsc::sync_channel::<()>(0);
+        let query = move |_: &Connection| {
+            ended.recv().unwrap_err();
+            Ok(())
+        };
+        (read(Arc::clone(readers), query), end)
+    }
+
+    #[tokio::test]
+    async fn a_short_read_ends_while_as_many_long_ones_as_there_are_threads_go_on() {
+        let (_folder, readers) = readers();
+        let (reads, ends): (Vec<_>, Vec<_>) = (0..THREADS + 1).map(|_| long(&readers)).unzip();
+        let mut reads: Vec<_> = reads.into_iter().map(Box::pin).collect();
+        for read in &mut reads {
+            assert!(poll!(read).is_pending());
+        }
+        let short = tokio::time::timeout(Duration::from_secs(10), one(&readers)).await;
+        drop(ends);
+        assert_eq!(short.expect("it does not wait for the long ones"), Ok(1));
+        for read in reads {
+            assert_eq!(read.await, Ok(()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_after_a_rest_starts_no_more_threads_than_one_without() {
+        let (_folder, readers) = readers();
+        assert_eq!(one(&readers).await, Ok(1));
+        tokio::time::sleep(2 * PATIENCE).await;
+
+        let mut burst: Vec<_> = (0..50).map(|_| Box::pin(one(&readers))).collect();
+        for read in &mut burst {
+            assert!(poll!(read).is_pending());
+        }
+        assert_eq!(lock(&readers.queue).threads, THREADS);
+        for read in burst {
+            assert_eq!(read.await, Ok(1));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_query_that_panics_fails_the_one_that_asked_and_no_other() {
+        let (_folder, readers) = readers();
+        let clumsy = Arc::clone(&readers);
+        let clumsy = tokio::spawn(read(clumsy, |_| -> rusqlite::Result<()> {
+            panic!("a slip")
+        }));
+        let mut others: Vec<_> = (0..10).map(|_| Box::pin(one(&readers))).collect();
+        for read in &mut others {
+            assert!(poll!(read).is_pending());
+        }
+        for read in others {
+            assert_eq!(read.await, Ok(1));
+        }
+        assert!(clumsy.await.unwrap_err().is_panic());
+        assert_eq!(one(&readers).await, Ok(1));
     }
 }
