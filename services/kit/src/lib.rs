@@ -17,3 +17,8 @@ pub mod telemetry;
 pub mod testing;
 pub mod tls;
 pub mod tokens;
+
+/// The allocator of every program that is made with this crate: glibc's took a fifth of what a node's
+/// thread does, and keeps what many threads have freed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
