@@ -50,8 +50,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             heartbeat_ms: 100,
-            election_timeout_ms_min: 400,
-            election_timeout_ms_max: 800,
+            election_timeout_ms_min: 300,
+            election_timeout_ms_max: 500,
             formation_wait_ms: 3_000,
             bootstrap_expect: 1,
             propose_timeout_ms: 10_000,
@@ -151,7 +151,7 @@ mod tests {
             ["election_timeout_ms_min"]
         );
         assert_eq!(
-            problems(|s| s.election_timeout_ms_max = 400),
+            problems(|s| s.election_timeout_ms_max = 300),
             ["election_timeout_ms_max"]
         );
         assert_eq!(problems(|s| s.heartbeat_ms = 0), ["heartbeat_ms"]);
