@@ -83,19 +83,25 @@ async fn run(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;
         };
-        let mut bytes = command_bytes(&first.proposal);
-        let mut proposals = vec![Proposal(first.proposal)];
-        let mut proposers = vec![first.proposer];
-        while proposals.len() < PROPOSALS_MAX
-            && let Ok(waiting) = queue.try_recv()
-        {
-            bytes += command_bytes(&waiting.proposal);
-            if bytes > BYTES_MAX {
-                next = Some(waiting);
-                break;
+        let (mut proposals, mut proposers, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut waiting = Some(first);
+        while let Some(Waiting { proposal, proposer }) = waiting {
+            // Those that gave up while they waited here are told nothing and have no effect.
+            if !proposer.answer.is_closed() {
+                bytes += command_bytes(&proposal);
+                if bytes > BYTES_MAX && !proposals.is_empty() {
+                    next = Some(Waiting { proposal, proposer });
+                    break;
+                }
+                proposals.push(Proposal(proposal));
+                proposers.push(proposer);
             }
-            proposals.push(Proposal(waiting.proposal));
-            proposers.push(waiting.proposer);
+            waiting = (proposals.len() < PROPOSALS_MAX)
+                .then(|| queue.try_recv().ok())
+                .flatten();
+        }
+        if proposals.is_empty() {
+            continue;
         }
         let raft = raft.clone();
         tokio::spawn(async move {

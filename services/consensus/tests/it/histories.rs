@@ -43,7 +43,7 @@ async fn cluster(folder: &TempDir, snapshot_bytes: u32) -> Cluster {
     let settings = json!({
         "heartbeat_ms": 50,
         "election_timeout_ms_min": 300,
-        "election_timeout_ms_max": 600,
+        "election_timeout_ms_max": 500,
         "formation_wait_ms": 300,
         "propose_timeout_ms": 2500,
         "snapshot_bytes": snapshot_bytes,
