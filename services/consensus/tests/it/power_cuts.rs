@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::json;
+use tempfile::TempDir;
 
 use self::disk::{Disk, RESTS, Rest};
 use self::process::{Process, Start};
@@ -74,48 +75,96 @@ fn record(folder: &Path) -> Recording {
 }
 
 impl Recording {
-    /// What each register must hold at least if the power goes after so many events.
-    fn promised(&self, point: usize) -> BTreeMap<usize, i64> {
-        let mut promised = BTreeMap::new();
-        let Some(last) = point.checked_sub(1) else {
-            return promised;
-        };
-        let moment = self.events[last].at;
-        for (at, register, value) in &self.acknowledged {
-            if *at < moment {
-                promised.insert(*register, *value);
-            }
-        }
-        promised
+    /// What each register must hold at least if the power goes at that moment.
+    fn promised(&self, moment: f64) -> BTreeMap<usize, i64> {
+        let before = self.acknowledged.iter().filter(|(at, ..)| *at < moment);
+        let promised = before.map(|(_, register, value)| (*register, *value));
+        promised.collect()
     }
 
-    /// What is wrong after a loss of power there.
-    fn problem(&self, point: usize, rest: Rest, seed: u64, folder: &Path) -> Option<String> {
-        let mut random = StdRng::seed_from_u64(seed);
-        let image = folder.join(format!("image-{point}-{rest:?}"));
-        Disk::after(&self.events[..point]).after_power_loss(rest, &mut random, &image);
-        let mut process = Process::start(&Start::of("n1", &image));
-        let said = |what: String| {
-            let before = point.checked_sub(1).map(|at| told(&self.events[at].change));
-            Some(format!(
-                "after event {point} ({before:?}), the rest {rest:?}: {what}"
-            ))
-        };
-        if let Err(reason) = process.ready() {
-            return said(reason);
-        }
-        for (register, value) in self.promised(point) {
+    /// Starts the node from what its disk held at that moment; `Err` with what is wrong then.
+    fn check(&self, moment: f64, image: &Path) -> Result<(), String> {
+        let mut process = Process::start(&Start::of("n1", image));
+        process.ready()?;
+        for (register, value) in self.promised(moment) {
             let found = process.operation(register, &json!("get"));
             let found = found.map(|(found, _)| found);
             if found.is_none_or(|found| found < value) {
-                return said(format!(
+                return Err(format!(
                     "r{register} holds {found:?}, {value} was acknowledged"
                 ));
             }
         }
-        drop(process);
+        Ok(())
+    }
+}
+
+/// A folder for a recording and for what disks held, and the seed of all that is left to chance.
+struct Trial {
+    seed: u64,
+    folder: TempDir,
+}
+
+impl Trial {
+    fn new() -> Self {
+        let (seed, folder) = (rand::random(), tempfile::tempdir().unwrap());
+        println!("seed {seed} in {}", folder.path().display());
+        Self { seed, folder }
+    }
+
+    fn random(&self) -> StdRng {
+        StdRng::seed_from_u64(self.seed)
+    }
+
+    /// What is wrong if the power goes after these events, by a `check` that is given the moment and
+    /// what the disk held.
+    fn problem(
+        &self,
+        events: &[Event],
+        rest: Rest,
+        check: impl Fn(f64, &Path) -> Result<(), String>,
+    ) -> Option<String> {
+        let (point, last) = (events.len(), events.last());
+        let image = self.folder.path().join(format!("image-{point}-{rest:?}"));
+        Disk::after(events).after_power_loss(rest, &mut self.random(), &image);
+        // Before the first event nothing was promised.
+        if let Err(what) = check(last.map_or(0.0, |last| last.at), &image) {
+            let before = last.map(|last| told(&last.change)).unwrap_or_default();
+            return Some(format!(
+                "after event {point} ({before}), the rest {rest:?}: {what}"
+            ));
+        }
         std::fs::remove_dir_all(image).unwrap();
         None
+    }
+
+    /// The same at each of the cuts, by a few at a time: nothing may be wrong at any.
+    fn cut(
+        &self,
+        events: &[Event],
+        cuts: &[(usize, Rest)],
+        check: impl Fn(f64, &Path) -> Result<(), String> + Sync,
+    ) {
+        let (next, problems) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while let Some((point, rest)) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
+                        let problem = self.problem(&events[..*point], *rest, &check);
+                        problems.lock().unwrap().extend(problem);
+                    }
+                });
+            }
+        });
+        let problems = problems.into_inner().unwrap();
+        assert!(problems.is_empty(), "{}", problems.join("\n"));
+    }
+}
+
+impl Drop for Trial {
+    /// A failure leaves the recording and what was found of the disk behind.
+    fn drop(&mut self) {
+        self.folder.disable_cleanup(std::thread::panicking());
     }
 }
 
@@ -151,55 +200,31 @@ fn told(change: &Change) -> String {
     }
 }
 
-/// What a look at each of the cases finds, by a few at a time.
-fn each<T: Sync>(cases: &[T], look: impl Fn(&T) -> Option<String> + Sync) -> Vec<String> {
-    let (next, problems) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::SeqCst)) {
-                    problems.lock().unwrap().extend(look(case));
-                }
-            });
-        }
-    });
-    problems.into_inner().unwrap()
-}
-
 /// Cuts the power at `points` moments, each with every fate of what was not synced.
 fn cut(points: usize) {
-    let seed: u64 = rand::random();
-    let mut folder = tempfile::tempdir().unwrap();
-    // A failure leaves the recording and what was found of the disk behind.
-    folder.disable_cleanup(true);
-    println!("seed {seed} in {}", folder.path().display());
-    let recording = record(folder.path());
-    let events = recording.events.len();
+    let trial = Trial::new();
+    let recording = record(trial.folder.path());
+    let (events, acknowledged) = (&recording.events, &recording.acknowledged);
     println!(
-        "{events} events, {} acknowledged",
-        recording.acknowledged.len()
+        "{} events, {} acknowledged",
+        events.len(),
+        acknowledged.len()
     );
-    assert!(recording.acknowledged.len() > 300);
-    let mut random = StdRng::seed_from_u64(seed);
+    assert!(acknowledged.len() > 300);
+    let mut random = trial.random();
     let cuts: Vec<(usize, Rest)> = (0..points)
         .flat_map(|_| {
-            let point = random.random_range(0..=events);
+            let point = random.random_range(0..=events.len());
             RESTS.map(|rest| (point, rest))
         })
         .collect();
-    let look =
-        |(point, rest): &(usize, Rest)| recording.problem(*point, *rest, seed, folder.path());
-    let problems = each(&cuts, look);
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let check = |moment: f64, image: &Path| recording.check(moment, image);
+    trial.cut(events, &cuts, check);
 
     // The control: the same look at a disk that has stopped to sync the log half way.
-    let lying = Recording {
-        events: without_syncs(&recording.events, events / 2, "log.db"),
-        acknowledged: recording.acknowledged.clone(),
-    };
-    let found = lying.problem(events, Rest::Dropped, seed, folder.path());
+    let lying = without_syncs(events, events.len() / 2, "log.db");
+    let found = trial.problem(&lying, Rest::Dropped, check);
     assert!(found.is_some(), "lost writes were not missed");
-    folder.disable_cleanup(false);
 }
 
 #[test]

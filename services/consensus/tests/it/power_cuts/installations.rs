@@ -3,14 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
 use serde_json::json;
 
-use super::disk::{Disk, RESTS, Rest};
+use super::disk::{RESTS, Rest};
 use super::process::{Process, Start};
 use super::trace::{self, Change, Event};
-use super::{each, now, told, without_syncs};
+use super::{Trial, now, without_syncs};
 use crate::harness::{PATIENCE, pause};
 
 /// An addition without which the node could not have been acknowledged: when, to what sum, and by
@@ -120,98 +118,68 @@ fn record(folder: &Path) -> Recording {
     }
 }
 
-/// What is wrong with the node after a loss of power there, alone with what it has.
-fn problem(
-    recording: &Recording,
-    point: usize,
-    rest: Rest,
-    seed: u64,
-    folder: &Path,
-) -> Option<String> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let image = folder.join(format!("image-{point}-{rest:?}"));
-    Disk::after(&recording.events[..point]).after_power_loss(rest, &mut random, &image);
-    let last = &recording.events[point - 1];
-    let said = |what: String| {
-        let before = told(&last.change);
-        Some(format!(
-            "after event {point} ({before}), the rest {rest:?}: {what}"
-        ))
-    };
-    let mut process = Process::start(&Start {
-        // Nobody is there: it is to have it all by itself.
-        peers: "127.0.0.1:1".into(),
-        ..Start::of("n3", &image)
-    });
-    if let Err(reason) = process.speaks() {
-        return said(reason);
+impl Recording {
+    /// Starts the node, alone, from what its disk held at that moment; `Err` with what is wrong then.
+    fn check(&self, moment: f64, image: &Path) -> Result<(), String> {
+        let mut process = Process::start(&Start {
+            // Nobody is there: it is to have it all by itself.
+            peers: "127.0.0.1:1".into(),
+            ..Start::of("n3", image)
+        });
+        process.speaks()?;
+        let status = process.status().expect("it speaks");
+        let promised = self.acknowledged.iter();
+        let promised = promised.take_while(|(at, ..)| *at < moment).last();
+        if let Some((_, _, entry)) = promised
+            && status.last_index < *entry
+        {
+            let last = status.last_index;
+            return Err(format!(
+                "its log ends with {last}, it had acknowledged {entry}"
+            ));
+        }
+        let Some((sum, _)) = process.operation(0, &json!("get_unchecked")) else {
+            return Err("its state cannot be read".into());
+        };
+        let applied = self
+            .acknowledged
+            .iter()
+            .rfind(|(_, _, entry)| *entry <= status.applied_index);
+        if let Some((_, least, _)) = applied
+            && sum < *least
+        {
+            let at = status.applied_index;
+            return Err(format!("the sum at {at} is {sum}, and was {least}"));
+        }
+        Ok(())
     }
-    let status = process.status().expect("it speaks");
-    let promised = recording.acknowledged.iter();
-    let promised = promised.take_while(|(at, ..)| *at < last.at).last();
-    if let Some((_, _, entry)) = promised
-        && status.last_index < *entry
-    {
-        let last = status.last_index;
-        return said(format!(
-            "its log ends with {last}, it had acknowledged {entry}"
-        ));
-    }
-    let Some((sum, _)) = process.operation(0, &json!("get_unchecked")) else {
-        return said("its state cannot be read".into());
-    };
-    let applied = recording
-        .acknowledged
-        .iter()
-        .rfind(|(_, _, entry)| *entry <= status.applied_index);
-    if let Some((_, least, _)) = applied
-        && sum < *least
-    {
-        let at = status.applied_index;
-        return said(format!("the sum at {at} is {sum}, and was {least}"));
-    }
-    drop(process);
-    std::fs::remove_dir_all(image).unwrap();
-    None
 }
 
 /// Every point of an installation, each with `rests` of the fates of what was not synced.
 fn cut(rests: usize) {
-    let seed: u64 = rand::random();
-    let mut folder = tempfile::tempdir().unwrap();
-    folder.disable_cleanup(true);
-    println!("seed {seed} in {}", folder.path().display());
-    let recording = record(folder.path());
+    let trial = Trial::new();
+    let recording = record(trial.folder.path());
+    let (events, installation) = (&recording.events, &recording.installation);
     println!(
-        "{} events, the installation {:?}, {} acknowledged",
-        recording.events.len(),
-        recording.installation,
+        "{} events, the installation {installation:?}, {} acknowledged",
+        events.len(),
         recording.acknowledged.len()
     );
     assert!(recording.acknowledged.len() >= 60);
     // Neighbours have different fates, and all fates turn up.
-    let cuts: Vec<(usize, Rest)> = recording
-        .installation
+    let cuts: Vec<(usize, Rest)> = installation
         .clone()
         .flat_map(|point| {
             (0..rests).map(move |turn| (point, RESTS[(point * rests + turn) % RESTS.len()]))
         })
         .collect();
-    let look =
-        |(point, rest): &(usize, Rest)| problem(&recording, *point, *rest, seed, folder.path());
-    let problems = each(&cuts, look);
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let check = |moment: f64, image: &Path| recording.check(moment, image);
+    trial.cut(events, &cuts, check);
 
     // The control: the same look where what came in was not synced before it took its place.
-    let lying = Recording {
-        events: without_syncs(&recording.events, 0, "state/incoming-"),
-        installation: recording.installation.clone(),
-        acknowledged: recording.acknowledged.clone(),
-    };
-    let end = *lying.installation.end();
-    let found = problem(&lying, end, Rest::Dropped, seed, folder.path());
+    let lying = without_syncs(&events[..*installation.end()], 0, "state/incoming-");
+    let found = trial.problem(&lying, Rest::Dropped, check);
     assert!(found.is_some(), "a lost state was not missed");
-    folder.disable_cleanup(false);
 }
 
 #[test]

@@ -4,14 +4,13 @@ use std::path::Path;
 
 use consensus::ClusterCommand;
 use consensus::testing::wire;
-use rand::rngs::StdRng;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::RngExt as _;
 use serde_json::json;
 
 use super::disk::{Disk, RESTS, Rest};
 use super::process::{Process, Start};
 use super::trace::{self, Event};
-use super::{each, now, told, without_syncs};
+use super::{Trial, now, without_syncs};
 use crate::caller::Caller;
 use crate::harness::{SECRET, pause};
 use crate::hostile::{log_id, vote};
@@ -94,55 +93,34 @@ fn record(folder: &Path) -> Recording {
     }
 }
 
-/// What is wrong with the node after a loss of power there.
-fn problem(
-    recording: &Recording,
-    point: usize,
-    rest: Rest,
-    seed: u64,
-    folder: &Path,
-) -> Option<String> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let image = folder.join(format!("image-{point}-{rest:?}"));
-    Disk::after(&recording.events[..point]).after_power_loss(rest, &mut random, &image);
-    let last = &recording.events[point - 1];
-    let before = told(&last.change);
-    let said = |what: &str| {
-        Some(format!(
-            "after event {point} ({before}), the rest {rest:?}: {what}"
-        ))
-    };
-    // It is not to stand for election itself, which would hide what it has forgotten.
-    let mut start = Start::of("n1", &image);
-    start.settings["election_timeout_ms_min"] = json!(3_600_000);
-    start.settings["election_timeout_ms_max"] = json!(7_200_000);
-    let mut process = Process::start(&start);
-    if let Err(reason) = process.speaks() {
-        return said(&reason);
-    }
-    let given = recording.votes.iter();
-    let given = given.filter(|(_, told, ..)| *told < last.at);
-    if let Some((_, _, term, candidate)) = given.max_by_key(|(_, _, term, node)| (*term, *node)) {
-        if ask(&process, &recording.who, *term, candidate - 1) {
-            return said(&format!("it votes in term {term} a second time"));
+impl Recording {
+    /// Starts the node from what its disk held at that moment; `Err` with what is wrong then.
+    fn check(&self, moment: f64, image: &Path) -> Result<(), String> {
+        // It is not to stand for election itself, which would hide what it has forgotten.
+        let mut start = Start::of("n1", image);
+        start.settings["election_timeout_ms_min"] = json!(3_600_000);
+        start.settings["election_timeout_ms_max"] = json!(7_200_000);
+        let mut process = Process::start(&start);
+        process.speaks()?;
+        let given = self.votes.iter().filter(|(_, told, ..)| *told < moment);
+        if let Some((_, _, term, candidate)) = given.max_by_key(|(_, _, term, node)| (*term, *node))
+        {
+            if ask(&process, &self.who, *term, candidate - 1) {
+                return Err(format!("it votes in term {term} a second time"));
+            }
+            if !ask(&process, &self.who, term + 1_000, 1) {
+                return Err("it votes for nobody".into());
+            }
         }
-        if !ask(&process, &recording.who, term + 1_000, 1) {
-            return said("it votes for nobody");
-        }
+        Ok(())
     }
-    drop(process);
-    std::fs::remove_dir_all(image).unwrap();
-    None
 }
 
 /// Cuts the power at `points` moments at which the node was being asked, with every fate of what was
 /// not synced.
 fn cut(points: usize) {
-    let seed: u64 = rand::random();
-    let mut folder = tempfile::tempdir().unwrap();
-    folder.disable_cleanup(true);
-    println!("seed {seed} in {}", folder.path().display());
-    let recording = record(folder.path());
+    let trial = Trial::new();
+    let recording = record(trial.folder.path());
     let (events, votes) = (&recording.events, &recording.votes);
     println!("{} events, {} votes", events.len(), votes.len());
     assert!(votes.len() >= 10);
@@ -155,27 +133,20 @@ fn cut(points: usize) {
                 .any(|(begun, told, ..)| *begun < at && before < *told)
         })
         .collect();
-    let mut random = StdRng::seed_from_u64(seed);
+    let mut random = trial.random();
     let cuts: Vec<(usize, Rest)> = (0..points)
         .flat_map(|_| {
             let point = asked[random.random_range(0..asked.len())];
             RESTS.map(|rest| (point, rest))
         })
         .collect();
-    let look =
-        |(point, rest): &(usize, Rest)| problem(&recording, *point, *rest, seed, folder.path());
-    let problems = each(&cuts, look);
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    let check = |moment: f64, image: &Path| recording.check(moment, image);
+    trial.cut(events, &cuts, check);
 
     // The control: the same look at a disk that has stopped to sync the log half way.
-    let lying = Recording {
-        events: without_syncs(events, events.len() / 2, "log.db"),
-        votes: votes.clone(),
-        who: recording.who.clone(),
-    };
-    let found = problem(&lying, events.len(), Rest::Dropped, seed, folder.path());
+    let lying = without_syncs(events, events.len() / 2, "log.db");
+    let found = trial.problem(&lying, Rest::Dropped, check);
     assert!(found.is_some(), "a second vote was not noticed");
-    folder.disable_cleanup(false);
 }
 
 #[test]
@@ -245,11 +216,9 @@ fn record_together(folder: &Path, starts: &[Start<'_>]) -> Together {
 
 /// Cuts the power of three nodes at once, at `moments` while leadership moves.
 fn cut_together(moments: usize) {
-    let seed: u64 = rand::random();
-    let mut folder = tempfile::tempdir().unwrap();
-    folder.disable_cleanup(true);
-    println!("seed {seed} in {}", folder.path().display());
-    let data = NAMES.map(|name| folder.path().join(name));
+    let trial = Trial::new();
+    let folder = trial.folder.path();
+    let data = NAMES.map(|name| folder.join(name));
     let mut starts: Vec<Start<'_>> = Vec::new();
     for (name, data) in NAMES.into_iter().zip(&data) {
         let peers: Vec<_> = starts.iter().map(|start| start.address.clone()).collect();
@@ -261,14 +230,14 @@ fn cut_together(moments: usize) {
         start.settings["election_timeout_ms_max"] = json!(800);
         starts.push(start);
     }
-    let recording = record_together(folder.path(), &starts);
-    let mut random = StdRng::seed_from_u64(seed);
+    let recording = record_together(folder, &starts);
+    let mut random = trial.random();
     for turn in 0..moments {
         let (begun, ended) = recording.elections[random.random_range(0..recording.elections.len())];
         let moment = random.random_range(begun..ended);
         let images: Vec<_> = (0..starts.len())
             .map(|at| {
-                let image = folder.path().join(format!("image-{turn}-{at}"));
+                let image = folder.join(format!("image-{turn}-{at}"));
                 let events = &recording.events[at];
                 let point = events.partition_point(|event| event.at <= moment);
                 let rest = RESTS[random.random_range(0..RESTS.len())];
@@ -297,7 +266,6 @@ fn cut_together(moments: usize) {
             );
         }
     }
-    folder.disable_cleanup(false);
 }
 
 #[test]
