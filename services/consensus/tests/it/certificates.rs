@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use consensus::testing::wire;
 use kit::tls::{Tls, TlsSettings};
@@ -13,8 +12,8 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::Code;
 
 use crate::caller::{Caller, over_tls};
-use crate::harness::{Field, Node, eventually};
-use crate::rolling::write;
+use crate::harness::{Field, Node};
+use crate::rolling::Writer;
 
 /// An authority that signs certificates of nodes.
 struct Authority {
@@ -104,14 +103,14 @@ impl Guarded {
     }
 
     /// Changes the files of each node, one after the other, as their watch would find them. What is
-    /// connected stays so; `progress` is made before the next.
-    fn rotate(&self, change: impl Fn(&Path), progress: impl Fn(&str)) {
+    /// connected stays so; the `writer` gets on before the next.
+    fn rotate(&self, change: impl Fn(&Path), writer: &Writer) {
         for node in &self.field.nodes {
             change(&folder(node));
             assert!(node.tls.as_ref().unwrap().reload().unwrap());
             // From here on all speak over new connections, some with new files and some with old.
             self.field.wires().tear();
-            progress("writes with new files on some nodes");
+            writer.step("writes with new files on some nodes");
         }
         for node in &self.field.nodes {
             let shown = shown_by(node);
@@ -180,25 +179,11 @@ fn certificates_and_then_the_authority_are_replaced_under_load_and_no_write_is_l
     let (old, new) = (Authority::new(), Authority::new());
     let guarded = Guarded::certified_by(&old);
     let field = &guarded.field;
-    let first = &field.nodes[0];
-    let session = first.block_on(first.cluster().open_session()).unwrap();
-    let (progress, done) = (
-        Arc::new(AtomicI64::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let writer = {
-        let seats: Vec<_> = field.nodes.iter().map(|node| node.seat()).collect();
-        let (progress, done) = (Arc::clone(&progress), Arc::clone(&done));
-        std::thread::spawn(move || write(&seats, session, &progress, &done))
-    };
-    let step = |what: &str| {
-        let before = progress.load(Ordering::Relaxed);
-        eventually(what, || progress.load(Ordering::Relaxed) > before + 5);
-    };
-    step("writes before anything is replaced");
-    guarded.rotate(|folder| old.certify(folder), step);
-    guarded.rotate(|folder| trust(folder, &[&old, &new]), step);
-    guarded.rotate(|folder| new.certify(folder), step);
+    let writer = Writer::start(field);
+    writer.step("writes before anything is replaced");
+    guarded.rotate(|folder| old.certify(folder), &writer);
+    guarded.rotate(|folder| trust(folder, &[&old, &new]), &writer);
+    guarded.rotate(|folder| new.certify(folder), &writer);
     let stranger = field.path().join("stranger");
     let outdated = papers(&stranger, &old, &new);
     for node in &field.nodes {
@@ -208,7 +193,7 @@ fn certificates_and_then_the_authority_are_replaced_under_load_and_no_write_is_l
             "as yet"
         );
     }
-    guarded.rotate(|folder| trust(folder, &[&new]), step);
+    guarded.rotate(|folder| trust(folder, &[&new]), &writer);
     for node in &field.nodes {
         let refused = answer(node, Some(Arc::clone(&outdated)));
         assert!(
@@ -219,13 +204,6 @@ fn certificates_and_then_the_authority_are_replaced_under_load_and_no_write_is_l
         assert_eq!(answer(node, Some(current)), Code::Ok);
         assert_eq!(node.cluster().status().halted, None);
     }
-    step("writes after all was replaced");
-    done.store(true, Ordering::Relaxed);
-    let seen = writer.join().unwrap();
-    for refused in ["expired", "malformed", "halted", "down"] {
-        assert_eq!(seen.errors.get(refused), None, "{:?}", seen.errors);
-    }
-    let open = field.nodes[0].read("sum").unwrap() - seen.acknowledged;
-    assert!((0..=1).contains(&open), "{open} more than acknowledged");
-    field.assert_equal();
+    writer.step("writes after all was replaced");
+    writer.finish(field, &["expired", "malformed", "halted", "down"]);
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::thread::JoinHandle;
 
 use consensus::{ProposeError, RequestId, Session};
 
@@ -11,10 +12,10 @@ use crate::register::{Register, add};
 
 /// What a writer saw.
 #[derive(Default)]
-pub struct Seen {
-    pub acknowledged: i64,
+struct Seen {
+    acknowledged: i64,
     /// Tries that gave no outcome, by kind; each was tried again under its number.
-    pub errors: BTreeMap<&'static str, u32>,
+    errors: BTreeMap<&'static str, u32>,
 }
 
 fn kind(error: &ProposeError) -> &'static str {
@@ -31,7 +32,7 @@ fn kind(error: &ProposeError) -> &'static str {
 }
 
 /// Adds one after the other until told to stop, each as often as it takes, on whatever node is up.
-pub fn write(
+fn write(
     seats: &[Seat<Register>],
     session: Session,
     progress: &AtomicI64,
@@ -67,50 +68,72 @@ pub fn write(
     seen
 }
 
+/// Somebody who writes to a field while something is done to it.
+pub struct Writer {
+    progress: Arc<AtomicI64>,
+    done: Arc<AtomicBool>,
+    thread: JoinHandle<Seen>,
+}
+
+impl Writer {
+    pub fn start(field: &Field) -> Self {
+        let first = &field.nodes[0];
+        let session = first.block_on(first.cluster().open_session()).unwrap();
+        let seats: Vec<_> = field.nodes.iter().map(|node| node.seat()).collect();
+        let progress = Arc::new(AtomicI64::new(0));
+        let done = Arc::new(AtomicBool::new(false));
+        let thread = {
+            let (progress, done) = (Arc::clone(&progress), Arc::clone(&done));
+            std::thread::spawn(move || write(&seats, session, &progress, &done))
+        };
+        Self {
+            progress,
+            done,
+            thread,
+        }
+    }
+
+    /// Waits until more is written.
+    pub fn step(&self, what: &str) {
+        let before = self.progress.load(Ordering::Relaxed);
+        eventually(what, || self.progress.load(Ordering::Relaxed) > before + 5);
+    }
+
+    /// Stops: no try has ended in any of the `refusals`, and the nodes hold what was acknowledged.
+    pub fn finish(self, field: &Field, refusals: &[&str]) {
+        self.done.store(true, Ordering::Relaxed);
+        let seen = self.thread.join().unwrap();
+        for refused in refusals {
+            assert_eq!(seen.errors.get(refused), None, "{:?}", seen.errors);
+        }
+        // The last request may have been under way: it was applied or not, and not twice.
+        let (sum, acknowledged) = (field.nodes[0].read("sum").unwrap(), seen.acknowledged);
+        assert!(
+            (0..=1).contains(&(sum - acknowledged)),
+            "{sum} for {acknowledged} acknowledged"
+        );
+        field.assert_equal();
+    }
+}
+
 #[test]
 fn a_rolling_restart_in_any_order_keeps_serving_and_loses_and_doubles_nothing() {
     let mut field = Field::formed(3);
-    let session = field.nodes[0]
-        .block_on(field.nodes[0].cluster().open_session())
-        .unwrap();
-    let progress = Arc::new(AtomicI64::new(0));
-    let done = Arc::new(AtomicBool::new(false));
-    let writer = {
-        let seats: Vec<_> = field.nodes.iter().map(|node| node.seat()).collect();
-        let (progress, done) = (Arc::clone(&progress), Arc::clone(&done));
-        std::thread::spawn(move || write(&seats, session, &progress, &done))
-    };
-    let step = |what: &str| {
-        let before = progress.load(Ordering::Relaxed);
-        eventually(what, || progress.load(Ordering::Relaxed) > before + 5);
-    };
+    let writer = Writer::start(&field);
     for (order, gracefully) in [([0, 1, 2], true), ([2, 0, 1], false), ([1, 2, 0], true)] {
         for at in order {
-            step("writes before a restart");
+            writer.step("writes before a restart");
             if gracefully {
                 field.nodes[at].stop();
             } else {
                 field.nodes[at].crash();
             }
-            step("writes while a node is away");
+            writer.step("writes while a node is away");
             field.nodes[at].start();
             field.nodes[at].wait_ready();
         }
     }
-    step("writes after the last restart");
-    done.store(true, Ordering::Relaxed);
-    let seen = writer.join().unwrap();
+    writer.step("writes after the last restart");
     // A request whose node goes is tried again; none is refused for good.
-    for refused in ["expired", "too large", "malformed", "no leader"] {
-        assert_eq!(seen.errors.get(refused), None, "{:?}", seen.errors);
-    }
-    // The last request may have been under way: it was applied or not, and not twice.
-    let sum = field.nodes[0].read("sum").unwrap();
-    let open = sum - seen.acknowledged;
-    assert!(
-        (0..=1).contains(&open),
-        "{sum} for {} acknowledged",
-        seen.acknowledged
-    );
-    field.assert_equal();
+    writer.finish(&field, &["expired", "too large", "malformed", "no leader"]);
 }
