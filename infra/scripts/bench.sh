@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Measures the consensus core beside etcd, and provchain; docs/benchmarks.md says how, and gets the
+# Measures the consensus core beside etcd and as it grows, and provchain; docs/benchmarks.md says how, and gets the
 # tables. Builds for release first. Settings, from the environment, with their defaults:
-#   BENCH_ONLY=            consensus or provchain; both when empty
+#   BENCH_ONLY=            consensus, growth or provchain; all when empty
 #   BENCH_SECONDS=4        of each measurement of the consensus core
 #   BENCH_ROUNDS=5         over all of these measurements
 #   BENCH_KILLS=20         leaders of each store
 #   BENCH_KEYS=100000      written and read
 #   BENCH_THREADS=1        of each node of our store
+#   BENCH_DATABASE_MIB=5120  of values, when growth is measured
 #   BENCH_EVENTS=200000    captured by provchain
 #   BENCH_PROFILE=release  dev tries the benchmark itself: its figures mean nothing
 set -euo pipefail

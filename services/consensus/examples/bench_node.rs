@@ -61,6 +61,13 @@ struct Arguments {
     /// Threads that serve
     #[arg(long, env = "BENCH_THREADS", default_value_t = 1)]
     threads: usize,
+    /// Settings of the core that are not the default, as JSON
+    #[arg(long, env = "BENCH_SETTINGS", default_value = "{}", value_parser = settings)]
+    settings: Settings,
+}
+
+fn settings(json: &str) -> Result<Settings, serde_json::Error> {
+    serde_json::from_str(json)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -97,7 +104,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         // Peers authenticate each other as they always do; the store is reached on loopback only.
         secret: Secret::new("the benchmark's nodes know each other by this"),
         tls: None,
-        settings: Settings::default(),
+        settings: arguments.settings,
     };
     let (cluster, peer_routes) = Cluster::start(config, Store).await?;
     let health = Health::new(Store::SYSTEM, &arguments.name, env!("CARGO_PKG_VERSION"));

@@ -10,11 +10,11 @@ use tests::bench::spread::{Spread, quantile};
 
 use crate::Arguments;
 use crate::failover;
-use crate::load::{self, Load, Operation};
-use crate::store::Store;
+use crate::load::{self, Load, Operation, VALUE_BYTES};
+use crate::store::{ETCD, Store};
 
 const CLIENTS: [usize; 4] = [1, 16, 64, 256];
-const STORES: [&str; 2] = ["ours", "etcd"];
+const STORES: [&str; 2] = ["ours", ETCD];
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -60,9 +60,9 @@ pub async fn measure(arguments: &Arguments, data: &Path) -> anyhow::Result<Measu
             "consensus: starting three nodes of {name}, writing {} keys",
             arguments.keys
         );
-        let store = Store::start(name, binary, data, environment).await?;
+        let store = Store::start(name, 3, binary, data, environment).await?;
         let leader = store.settle().await?;
-        load::fill(&store, leader, arguments.keys).await?;
+        load::fill(&store, leader, 0..arguments.keys, VALUE_BYTES).await?;
         store.pause().await?;
         stores.push(store);
     }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-use crate::load::put;
+use crate::load::{VALUE_BYTES, put};
 use crate::store::Store;
 use crate::store::etcdserverpb::kv_client::KvClient;
 
@@ -49,7 +49,7 @@ async fn first_acknowledged(survivors: &[Channel]) -> anyhow::Result<Instant> {
         tokio::select! {
             _ = tick.tick() => {
                 let channel = survivors[tried as usize % survivors.len()].clone();
-                let write = put(tried);
+                let write = put(tried, VALUE_BYTES);
                 writes.spawn(async move {
                     KvClient::new(channel).put(write).await.ok().map(|_| Instant::now())
                 });

@@ -1,5 +1,6 @@
 //! Clients that put or get as fast as they are answered.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -91,16 +92,23 @@ pub async fn run(
         .with_context(|| format!("{} {operation:?}, {clients} clients", store.name))
 }
 
-/// Puts every key once, so that gets find something.
-pub async fn fill(store: &Store, leader: usize, keys: u32) -> anyhow::Result<()> {
+/// Puts each of these keys once, with values of so many bytes, so that gets find something.
+pub async fn fill(
+    store: &Store,
+    leader: usize,
+    keys: Range<u32>,
+    value_bytes: usize,
+) -> anyhow::Result<()> {
     const CLIENTS: u32 = 256;
     let channels = connect(store, leader, Operation::Put, CLIENTS as usize).await?;
     let mut running = JoinSet::new();
-    for first in 0..CLIENTS.min(keys) {
-        let mut client = KvClient::new(channels[first as usize % channels.len()].clone());
+    for client in 0..CLIENTS {
+        let channel = channels[client as usize % channels.len()].clone();
+        let (mut client, first) = (KvClient::new(channel), keys.start + client);
+        let end = keys.end;
         running.spawn(async move {
-            for number in (first..keys).step_by(CLIENTS as usize) {
-                client.put(put(number)).await?;
+            for number in (first..end).step_by(CLIENTS as usize) {
+                client.put(put(number, value_bytes)).await?;
             }
             anyhow::Ok(())
         });
@@ -138,7 +146,7 @@ async fn repeat(
     let mut tally = Tally::new()?;
     loop {
         let number = rand::rng().random_range(0..keys);
-        let request = (operation == Operation::Put).then(|| put(number));
+        let request = (operation == Operation::Put).then(|| put(number, VALUE_BYTES));
         let asked = Instant::now();
         if asked >= window.end {
             return Ok(tally);
@@ -169,14 +177,14 @@ async fn get(client: &mut KvClient<Channel>, number: u32) -> Result<(), tonic::S
         .await?
         .into_inner();
     match found.kvs.first() {
-        Some(kv) if kv.value.len() == VALUE_BYTES => Ok(()),
+        Some(kv) if !kv.value.is_empty() => Ok(()),
         _ => Err(tonic::Status::not_found("a key that was written")),
     }
 }
 
-/// A put of a random value under the key of this number.
-pub fn put(number: u32) -> PutRequest {
-    let mut value = vec![0; VALUE_BYTES];
+/// A put of a random value of so many bytes under the key of this number.
+pub fn put(number: u32, value_bytes: usize) -> PutRequest {
+    let mut value = vec![0; value_bytes];
     rand::rng().fill_bytes(&mut value);
     PutRequest {
         key: key(number),

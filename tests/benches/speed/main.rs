@@ -1,10 +1,11 @@
-//! `make bench`: the consensus core beside etcd, and provchain. `docs/benchmarks.md` says how.
+//! `make bench`: the consensus core beside etcd and as it grows, and provchain. `docs/benchmarks.md` says how.
 //!
-//! Prints progress and tables, writes `<out>/consensus.json` and `<out>/provchain.json`, and in a
-//! release build puts the tables into the document. Asserts no time.
+//! Prints progress and tables, writes `<out>/PART.json` for each part, and in a release build puts
+//! the tables into the document. Asserts no time.
 
 mod consensus;
 mod failover;
+mod growth;
 mod load;
 mod machine;
 mod provchain;
@@ -20,7 +21,7 @@ use tests::bench::document::{self, DOCUMENT};
 
 use machine::Machine;
 
-/// Measures the consensus core beside etcd, and provchain.
+/// Measures the consensus core beside etcd and as it grows, and provchain.
 #[derive(Clone, Debug, Parser, Serialize)]
 struct Arguments {
     /// What to measure; everything when left out
@@ -41,6 +42,9 @@ struct Arguments {
     /// Threads of each node of our store; one by default, because the three share one machine
     #[arg(long, env = "BENCH_THREADS", default_value_t = 1)]
     threads: usize,
+    /// How large the database gets when growth is measured, in MiB of values
+    #[arg(long, env = "BENCH_DATABASE_MIB", default_value_t = 5120)]
+    database_mib: u64,
     /// Events captured by provchain
     #[arg(long, env = "BENCH_EVENTS", default_value_t = 200_000)]
     events: usize,
@@ -66,6 +70,7 @@ struct Arguments {
 #[serde(rename_all = "lowercase")]
 enum Part {
     Consensus,
+    Growth,
     Provchain,
 }
 
@@ -73,6 +78,7 @@ impl Part {
     fn name(self) -> &'static str {
         match self {
             Self::Consensus => "consensus",
+            Self::Growth => "growth",
             Self::Provchain => "provchain",
         }
     }
@@ -84,7 +90,7 @@ async fn main() -> anyhow::Result<()> {
     // The kit's features give reqwest a TLS that has to be told what to compute with.
     kit::tls::install_provider();
     let workspace = Workspace::find(env!("CARGO_MANIFEST_DIR"))?;
-    for part in [Part::Consensus, Part::Provchain] {
+    for part in [Part::Consensus, Part::Growth, Part::Provchain] {
         if arguments.only.is_none_or(|only| only == part) {
             measure(part, &arguments, &workspace)
                 .await
@@ -102,6 +108,10 @@ async fn measure(part: Part, arguments: &Arguments, workspace: &Workspace) -> an
     let (tables, results) = match part {
         Part::Consensus => {
             let measured = Box::pin(consensus::measure(arguments, &data)).await?;
+            (measured.tables(), serde_json::to_value(&measured)?)
+        }
+        Part::Growth => {
+            let measured = Box::pin(growth::measure(arguments, &data)).await?;
             (measured.tables(), serde_json::to_value(&measured)?)
         }
         Part::Provchain => {

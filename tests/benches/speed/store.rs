@@ -1,4 +1,4 @@
-//! A cluster of three that speaks etcd's interface: etcd, or our store.
+//! A cluster that speaks etcd's interface: etcd, or our store.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,34 +20,42 @@ pub mod etcdserverpb {
     tonic::include_proto!("etcdserverpb");
 }
 
-/// How long a cluster may take to come to itself.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The system that ours is measured beside.
+pub const ETCD: &str = "etcd";
+/// How long a cluster may take to come to itself, and a node to fetch a large database.
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How long it must have kept its leader to be taken for settled.
 const SETTLED: Duration = Duration::from_millis(500);
 const ASK_INTERVAL: Duration = Duration::from_millis(50);
 const CALL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Three processes.
+/// Processes of one store.
 pub struct Store {
     pub name: &'static str,
     cluster: Cluster,
 }
 
 impl Store {
-    /// Starts the system of this name in the benchmark's catalogue, and waits until it serves.
+    /// Starts so many nodes of this system of the benchmark's catalogue, and waits until they serve.
     pub async fn start(
         name: &'static str,
+        nodes: u16,
         binary: &Path,
         dir: &Path,
         environment: &[(&str, String)],
     ) -> anyhow::Result<Self> {
         let catalogue =
             Catalogue::parse(include_str!("catalogue.json"), "the benchmark's catalogue")?;
-        let base = catalogue.system(name)?.development.port_base;
         let mut builder = Cluster::builder(&catalogue, name)
             .dir(dir.join(name))
+            .nodes(nodes)
             .binary(binary)
-            .ports(PortPlan::Base(base));
+            .patience(PATIENCE);
+        if name == ETCD {
+            // Each member is told the addresses of all, in the catalogue.
+            let base = catalogue.system(name)?.development.port_base;
+            builder = builder.ports(PortPlan::Base(base));
+        }
         for (variable, value) in environment {
             builder = builder.env(variable, value);
         }
@@ -150,11 +158,13 @@ impl Store {
         Ok(sum)
     }
 
-    /// Resident memory of the largest node, in bytes.
+    /// Resident memory of the largest node that runs, in bytes.
     pub fn resident_max(&self) -> anyhow::Result<u64> {
         let mut max = 0;
         for node in self.nodes() {
-            max = max.max(process::memory(node.pid().context("a node has ended")?)?.resident);
+            if let Some(pid) = node.pid() {
+                max = max.max(process::memory(pid)?.resident);
+            }
         }
         Ok(max)
     }

@@ -39,6 +39,17 @@ impl Spread {
         let Self { low, median, high } = self;
         format!("{median:.decimals$} ({low:.decimals$}–{high:.decimals$})")
     }
+
+    /// As [`text`](Self::text), and only the value when there is but one.
+    #[must_use]
+    pub fn brief(&self, decimals: usize) -> String {
+        match self {
+            Self { low, median, high } if low.total_cmp(high).is_eq() => {
+                format!("{median:.decimals$}")
+            }
+            spread => spread.text(decimals),
+        }
+    }
 }
 
 /// The value that the share `quantile` (0 to 1) of the values does not exceed: the nearest rank,

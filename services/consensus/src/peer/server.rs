@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::extract::{Request as HttpRequest, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response as HttpResponse};
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{Stream, StreamExt as _};
 use openraft::raft::{AppendEntriesRequest, StreamAppendError, TransferLeaderRequest, VoteRequest};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -320,7 +320,14 @@ impl Peer for Service {
         let core = Arc::clone(&self.core);
         tokio::spawn(async move {
             let permits = Arc::new(Semaphore::new(FORWARDED_MAX));
-            while let Ok(Some(message)) = input.try_next().await {
+            while let Some(message) = input.next().await {
+                let message = match message {
+                    Ok(message) => message,
+                    Err(status) => {
+                        drop(responses.send(Err(status)).await);
+                        return;
+                    }
+                };
                 // Until there is room for it nothing more is read, and the peer holds the rest.
                 let held = core
                     .forwarded_proposals

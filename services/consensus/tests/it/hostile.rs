@@ -260,3 +260,21 @@ fn no_proposal_of_a_peer_stops_the_cluster() {
     assert_eq!(node.read("a"), None);
     assert_eq!(node.propose(&add("a", 1)).unwrap(), 1);
 }
+
+#[test]
+fn a_message_over_the_limit_is_refused_by_its_length() {
+    let field = Field::formed(1);
+    let node = &field.nodes[0];
+    let mut caller = Caller::member(7, node);
+    // Its length is looked at before it is read as anything.
+    let command = wire::proposal::Kind::Command(vec![0; 80 << 20].into());
+    let message = wire::Proposal {
+        kind: Some(command),
+        ..wire::Proposal::default()
+    };
+    for method in ["Append", "Vote", "Propose", "Snapshot", "Greet"] {
+        let refused = caller.refused(node, method, vec![message.clone()]);
+        assert_eq!(refused, Code::OutOfRange, "{method}");
+    }
+    assert_eq!(node.propose(&add("a", 1)).unwrap(), 1);
+}
