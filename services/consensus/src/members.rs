@@ -53,9 +53,14 @@ impl Core {
             }
         };
         match tokio::time::timeout(CHANGE_TIMEOUT, change).await {
-            Ok(changed) => changed
-                .map(drop)
-                .map_err(|error| Status::unavailable(error.to_string())),
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(RaftError::APIError(ClientWriteError::ForwardToLeader(_)))) => {
+                Err(Status::unavailable(
+                    "leadership moved meanwhile: the status shows whether the change was made; if \
+                     not, ask again",
+                ))
+            }
+            Ok(Err(error)) => Err(Status::unavailable(error.to_string())),
             Err(_) => Err(Status::deadline_exceeded(
                 "the change is not confirmed by a majority: is one up?",
             )),

@@ -160,13 +160,13 @@ impl Nemesis {
                 self.tell(&name, "clock", &ms).await
             }
             Fault::Snapshot => {
-                self.command(&name, ClusterCommand::Snapshot).await;
+                drop(self.command(&name, ClusterCommand::Snapshot).await);
                 Ok(())
             }
             Fault::Transfer => {
                 let to = self.other_than(&name);
-                self.command(&name, ClusterCommand::Transfer { name: Some(to) })
-                    .await;
+                let transfer = ClusterCommand::Transfer { name: Some(to) };
+                drop(self.command(&name, transfer).await);
                 Ok(())
             }
             Fault::FailDisk => self.fail_disk(&name).await,
@@ -247,17 +247,32 @@ impl Nemesis {
         });
         if new_name.is_some() {
             let other = self.other_than(name);
-            let remove = ClusterCommand::Remove {
-                name: name.to_owned(),
-            };
-            self.command(&other, remove).await;
+            // A dead voter more would be one too many later.
+            let mut tries = 0..20;
+            while !self.removed(&other, name).await {
+                assert!(tries.next().is_some(), "{name} cannot be removed");
+                self.sleep(200..500).await;
+            }
         }
         self.cluster.replace(name, new_name.as_deref()).await?;
         Ok(())
     }
 
+    /// Removes a member; an earlier try may have done so without knowing.
+    async fn removed(&self, node: &str, name: &str) -> bool {
+        let name = name.to_owned();
+        match self.command(node, ClusterCommand::Remove { name }).await {
+            Ok(()) => true,
+            Err(refused) => refused.contains("is no member"),
+        }
+    }
+
     /// A command that may fail: there may be no leader for a moment.
-    async fn command(&self, node: &str, command: ClusterCommand) {
+    async fn command(
+        &self,
+        node: &str,
+        command: ClusterCommand,
+    ) -> std::result::Result<(), String> {
         let address = self.cluster.node(node).unwrap().address("api").unwrap();
         let config = NodeConfig {
             name: "nemesis".into(),
@@ -274,8 +289,12 @@ impl Nemesis {
             consensus::testing::command_output(&config, "register", &address, command, false);
         match output.await {
             Ok(said) => println!("             {told}: {}", said.trim()),
-            Err(error) => println!("             {told} was refused: {error}"),
+            Err(error) => {
+                println!("             {told} was refused: {error}");
+                return Err(error.to_string());
+            }
         }
+        Ok(())
     }
 }
 
