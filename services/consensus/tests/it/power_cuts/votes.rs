@@ -1,6 +1,6 @@
 //! The power goes while nodes vote: nobody votes twice.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use consensus::ClusterCommand;
 use consensus::testing::wire;
@@ -214,6 +214,30 @@ fn record_together(folder: &Path, starts: &[Start<'_>]) -> Together {
     }
 }
 
+impl Together {
+    /// Starts all of them from what their disks held at that moment; `Err` with what is wrong then.
+    fn check(&self, moment: f64, starts: &[Start<'_>], images: &[PathBuf]) -> Result<(), String> {
+        let again = starts.iter().zip(images).map(|(start, image)| {
+            Process::start(&Start {
+                data: image,
+                ..start.clone()
+            })
+        });
+        let mut nodes: Vec<Process> = again.collect();
+        let promised = self.acknowledged.iter();
+        let promised = promised.take_while(|(at, _)| *at < moment).last();
+        let least = promised.map_or(0, |(_, sum)| *sum);
+        for node in &mut nodes {
+            node.ready()?;
+            let sum = node.operation(0, &json!("get")).map(|(sum, _)| sum);
+            if sum.is_none_or(|sum| sum < least) {
+                return Err(format!("the sum is {sum:?}, {least} was acknowledged"));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Cuts the power of three nodes at once, at `moments` while leadership moves.
 fn cut_together(moments: usize) {
     let trial = Trial::new();
@@ -232,40 +256,33 @@ fn cut_together(moments: usize) {
     }
     let recording = record_together(folder, &starts);
     let mut random = trial.random();
+    let mut cut = |name: &str, events: &[Vec<Event>], moment: f64, rests: [Rest; 3]| {
+        let disks = events.iter().zip(rests).enumerate();
+        let images = disks.map(|(at, (events, rest))| {
+            let image = folder.join(format!("image-{name}-{at}"));
+            let point = events.partition_point(|event| event.at <= moment);
+            Disk::after(&events[..point]).after_power_loss(rest, &mut random, &image);
+            image
+        });
+        let images: Vec<_> = images.collect();
+        recording.check(moment, &starts, &images)
+    };
+    let mut random = trial.random();
     for turn in 0..moments {
         let (begun, ended) = recording.elections[random.random_range(0..recording.elections.len())];
         let moment = random.random_range(begun..ended);
-        let images: Vec<_> = (0..starts.len())
-            .map(|at| {
-                let image = folder.join(format!("image-{turn}-{at}"));
-                let events = &recording.events[at];
-                let point = events.partition_point(|event| event.at <= moment);
-                let rest = RESTS[random.random_range(0..RESTS.len())];
-                Disk::after(&events[..point]).after_power_loss(rest, &mut random, &image);
-                image
-            })
-            .collect();
-        let again = starts.iter().zip(&images);
-        let mut nodes: Vec<Process> = again
-            .map(|(start, image)| {
-                Process::start(&Start {
-                    data: image,
-                    ..start.clone()
-                })
-            })
-            .collect();
-        let promised = recording.acknowledged.iter();
-        let promised = promised.take_while(|(at, _)| *at < moment).last();
-        let least = promised.map_or(0, |(_, sum)| *sum);
-        for node in &mut nodes {
-            node.ready().unwrap();
-            let (sum, _) = node.operation(0, &json!("get")).unwrap();
-            assert!(
-                sum >= least,
-                "at {moment}: the sum is {sum}, {least} was acknowledged"
-            );
-        }
+        let rests = NAMES.map(|_| RESTS[random.random_range(0..RESTS.len())]);
+        let found = cut(&turn.to_string(), &recording.events, moment, rests);
+        assert_eq!(found, Ok(()), "at {moment}");
     }
+
+    // The control: the same look at disks that have stopped to sync the log half way.
+    let events = recording.events.iter();
+    let lying: Vec<_> = events
+        .map(|events| without_syncs(events, events.len() / 2, "log.db"))
+        .collect();
+    let found = cut("control", &lying, f64::INFINITY, [Rest::Dropped; 3]);
+    assert!(found.is_err(), "lost writes were not missed");
 }
 
 #[test]
