@@ -114,7 +114,8 @@ async fn run(raft: Raft, mut queue: mpsc::Receiver<Waiting>) {
 /// Writes a batch; everyone gets an answer, or finds that there will be none.
 async fn write(raft: &Raft, proposals: Vec<Proposal>, proposers: Vec<Proposer>) {
     let mut results = match raft.client_write_many(proposals).await {
-        Ok(results) => results,
+        // A core that stops ends it early: everyone who is left is told so.
+        Ok(results) => results.fuse(),
         Err(fatal) => {
             for proposer in proposers {
                 proposer.tell(Try::Unknown(fatal.to_string()));

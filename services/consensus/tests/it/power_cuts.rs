@@ -103,13 +103,18 @@ impl Recording {
 struct Trial {
     seed: u64,
     folder: TempDir,
+    images: AtomicUsize,
 }
 
 impl Trial {
     fn new() -> Self {
         let (seed, folder) = (rand::random(), tempfile::tempdir().unwrap());
         println!("seed {seed} in {}", folder.path().display());
-        Self { seed, folder }
+        Self {
+            seed,
+            folder,
+            images: AtomicUsize::new(0),
+        }
     }
 
     fn random(&self) -> StdRng {
@@ -125,7 +130,10 @@ impl Trial {
         check: impl Fn(f64, &Path) -> Result<(), String>,
     ) -> Option<String> {
         let (point, last) = (events.len(), events.last());
-        let image = self.folder.path().join(format!("image-{point}-{rest:?}"));
+        // The same cut may be made twice at the same time.
+        let number = self.images.fetch_add(1, Ordering::Relaxed);
+        let image = format!("image-{number}-{point}-{rest:?}");
+        let image = self.folder.path().join(image);
         Disk::after(events).after_power_loss(rest, &mut self.random(), &image);
         // Before the first event nothing was promised.
         if let Err(what) = check(last.map_or(0.0, |last| last.at), &image) {

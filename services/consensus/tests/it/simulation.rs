@@ -18,6 +18,8 @@ mod network;
 mod node;
 #[path = "simulation/oracle.rs"]
 mod oracle;
+#[path = "simulation/panics.rs"]
+mod panics;
 #[path = "simulation/world.rs"]
 mod world;
 

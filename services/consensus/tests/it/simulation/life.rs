@@ -17,6 +17,7 @@ use super::client::{Client, Shared, ask};
 use super::fire::{Fault, Fire};
 use super::network::address;
 use super::node::{End, Node, Seat, Station};
+use super::panics;
 use super::world::{QUANTUM, Time, World, lock, random};
 use crate::histories::history::{Action, Outcome, Recorded, impossible};
 use crate::register::add;
@@ -80,7 +81,10 @@ impl Life {
             tempfile::tempdir()
         };
         let folder = folder.unwrap();
-        Stage::new(seed, plan, aloud, folder.path()).play()
+        drop(panics::take());
+        let mut life = Stage::new(seed, plan, aloud, folder.path()).play();
+        life.problems.extend(panics::take());
+        life
     }
 
     pub fn digest(&self) -> String {
