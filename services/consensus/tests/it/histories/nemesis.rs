@@ -291,7 +291,7 @@ impl Nemesis {
             Ok(said) => println!("             {told}: {}", said.trim()),
             Err(error) => {
                 println!("             {told} was refused: {error}");
-                return Err(error.to_string());
+                return Err(error);
             }
         }
         Ok(())
