@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures the consensus core beside etcd and as it grows, and provchain; docs/benchmarks.md says how, and gets the
-# tables. Builds for release first. Settings, from the environment, with their defaults:
+# Measures the consensus core beside etcd and as it grows, and provchain; docs/benchmarks.md says
+# how, and gets the tables. Builds for release first. Settings, from the environment, with their defaults:
 #   BENCH_ONLY=            consensus, growth or provchain; all when empty
 #   BENCH_SECONDS=4        of each measurement of the consensus core
 #   BENCH_ROUNDS=5         over all of these measurements

@@ -105,6 +105,7 @@ impl Measured {
         stores: &[Store],
     ) -> anyhow::Result<()> {
         let time = Duration::from_secs_f64(arguments.seconds);
+        let keys = (arguments.keys, &[VALUE_BYTES][..]);
         let begun = Instant::now();
         for operation in [Operation::Put, Operation::Get] {
             for clients in CLIENTS {
@@ -112,8 +113,7 @@ impl Measured {
                 for turn in 0..stores.len() {
                     let store = &stores[(turn + round) % stores.len()];
                     let leader = store.resume().await?;
-                    let load =
-                        load::run(store, leader, operation, clients, arguments.keys, time).await?;
+                    let load = load::run(store, leader, operation, clients, keys, time).await?;
                     store.pause().await?;
                     line += &format!(" {} {:.0}/s", store.name, load.per_second);
                     self.loads.push(Point {

@@ -178,6 +178,7 @@ async fn database(arguments: &Arguments, data: &Path) -> anyhow::Result<(Vec<Ste
 /// Loads a store that runs, and starts one of its followers anew.
 async fn step(arguments: &Arguments, store: &Store, size: u64, keys: u32) -> anyhow::Result<Step> {
     let time = Duration::from_secs_f64(arguments.seconds);
+    let keys = (keys, &[VALUE_BYTES, LARGE_VALUE_BYTES][..]);
     let leader = store.settle().await?;
     let put = load::run(store, leader, Operation::Put, CLIENTS, keys, time).await?;
     let get = load::run(store, leader, Operation::Get, CLIENTS, keys, time).await?;
@@ -210,9 +211,17 @@ impl Measured {
     /// The tables of the document.
     pub fn tables(&self) -> String {
         let absence = &self.absence;
+        let all = [&self.members, &self.log, &self.database];
+        let errors: u64 = all
+            .into_iter()
+            .flatten()
+            .map(|step| step.put.errors + step.get.errors)
+            .sum();
+        let rounds = self.members.len() / MEMBERS.len();
         format!(
             "{CLIENTS} clients put and then get values of {VALUE_BYTES} bytes; then a follower is \
-             killed and started.\n\n{}\n{}\n{}\nWhile one of three members was down, {} MiB were \
+             killed and started. Requests that failed: {errors}. Medians of {rounds} rounds over the \
+             members.\n\n{}\n{}\n{}\nWhile one of three members was down, {} MiB were \
              written in {:.0} s. Resident memory of the largest node: {} MiB before, {} MiB \
              afterwards. The member was ready {:.1} s after its start, with everything.",
             Self::table("members", &self.members, |size| size.to_string()),

@@ -58,13 +58,14 @@ struct Tally {
     errors: u64,
 }
 
-/// Loads the store with so many clients for a fourth of `time` to warm up, and then for `time`.
+/// Loads the store with so many clients for a fourth of `time` to warm up, and then for `time`. Gets
+/// must find values of one of these lengths.
 pub async fn run(
     store: &Store,
     leader: usize,
     operation: Operation,
     clients: usize,
-    keys: u32,
+    (keys, lengths): (u32, &'static [usize]),
     time: Duration,
 ) -> anyhow::Result<Load> {
     let channels = connect(store, leader, operation, clients).await?;
@@ -76,7 +77,7 @@ pub async fn run(
     let mut running = JoinSet::new();
     for client in 0..clients {
         let channel = channels[client % channels.len()].clone();
-        running.spawn(repeat(channel, operation, keys, window));
+        running.spawn(repeat(channel, operation, (keys, lengths), window));
     }
     tokio::time::sleep_until(window.begin.into()).await;
     let cpu_before = store.cpu_micros()?;
@@ -139,7 +140,7 @@ async fn connect(
 async fn repeat(
     channel: Channel,
     operation: Operation,
-    keys: u32,
+    (keys, lengths): (u32, &[usize]),
     window: Window,
 ) -> anyhow::Result<Tally> {
     let mut client = KvClient::new(channel);
@@ -153,7 +154,7 @@ async fn repeat(
         }
         let answer = match request {
             Some(put) => client.put(put).await.map(drop),
-            None => get(&mut client, number).await,
+            None => get(&mut client, number, lengths).await,
         };
         let answered = Instant::now();
         if answered < window.begin || answered > window.end {
@@ -171,13 +172,17 @@ async fn repeat(
     }
 }
 
-async fn get(client: &mut KvClient<Channel>, number: u32) -> Result<(), tonic::Status> {
+async fn get(
+    client: &mut KvClient<Channel>,
+    number: u32,
+    lengths: &[usize],
+) -> Result<(), tonic::Status> {
     let found = client
         .range(RangeRequest { key: key(number) })
         .await?
         .into_inner();
     match found.kvs.first() {
-        Some(kv) if !kv.value.is_empty() => Ok(()),
+        Some(kv) if lengths.contains(&kv.value.len()) => Ok(()),
         _ => Err(tonic::Status::not_found("a key that was written")),
     }
 }

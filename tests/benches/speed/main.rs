@@ -1,4 +1,5 @@
-//! `make bench`: the consensus core beside etcd and as it grows, and provchain. `docs/benchmarks.md` says how.
+//! `make bench`: the consensus core beside etcd and as it grows, and provchain.
+//! `docs/benchmarks.md` says how.
 //!
 //! Prints progress and tables, writes `<out>/PART.json` for each part, and in a release build puts
 //! the tables into the document. Asserts no time.
