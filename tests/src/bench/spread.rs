@@ -94,4 +94,10 @@ mod tests {
         assert_eq!(quantile(&values[..3], 0.99), Some(100.0));
         assert_eq!(quantile(&[], 0.5), None);
     }
+
+    #[test]
+    fn one_value_is_told_without_a_range() {
+        assert_eq!(Spread::of([2.0]).unwrap().brief(1), "2.0");
+        assert_eq!(Spread::of([1.0, 3.0]).unwrap().brief(0), "2 (1–3)");
+    }
 }
