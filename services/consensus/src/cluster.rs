@@ -12,42 +12,19 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::core::Core;
-use crate::disk::{self, Disk};
 use crate::identity::Identity;
-use crate::log::{LogIo, LogStore, SqliteLog};
+use crate::log::LogIo;
 use crate::machine::Machine;
-use crate::peer::auth::Authority;
-use crate::peer::client::Peers;
-use crate::peer::network::Network;
-use crate::peer::server;
 use crate::propose::ProposeError;
-use crate::raft::{Outcome, Raft};
+use crate::raft::Outcome;
 use crate::read::{Consistency, Read, ReadError};
 use crate::settings::NodeConfig;
+use crate::start::StartError;
 use crate::state::StateMachine;
 use crate::status::Status;
 use crate::subscribe::{self, Applied, SubscribeError};
 use crate::wire::proposal::Kind;
-use crate::{formation, greet, members, read, status, wire};
-
-/// Why a node did not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A value of the settings cannot be.
-    #[error("the setting consensus.{key} {reason}")]
-    Setting {
-        /// The key.
-        key: &'static str,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The data directory cannot be used.
-    #[error("the data directory: {0}")]
-    Data(#[from] std::io::Error),
-    /// The core refused what it found.
-    #[error("the core did not start: {0}")]
-    Core(String),
-}
+use crate::{start, wire};
 
 /// A client's session for request ids; see [`Cluster::open_session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +72,7 @@ impl<M: Machine> Cluster<M> {
     /// Returns when disk and core are in order. Forming, joining and catching up go on behind it;
     /// [`Cluster::unready`] tells when they are done.
     pub async fn start(config: NodeConfig, machine: M) -> Result<(Self, axum::Router), StartError> {
-        let (identity, log) = open_log::<M>(&config)?;
+        let (identity, log) = start::open_log(&config, M::SYSTEM)?;
         Self::start_on(config, machine, identity, Box::new(log)).await
     }
 
@@ -106,7 +83,7 @@ impl<M: Machine> Cluster<M> {
         machine: M,
         wrap: impl FnOnce(Box<dyn LogIo>) -> Box<dyn LogIo>,
     ) -> Result<(Self, axum::Router), StartError> {
-        let (identity, log) = open_log::<M>(&config)?;
+        let (identity, log) = start::open_log(&config, M::SYSTEM)?;
         Self::start_on(config, machine, identity, wrap(Box::new(log))).await
     }
 
@@ -117,7 +94,7 @@ impl<M: Machine> Cluster<M> {
         machine: M,
         log: Box<dyn LogIo>,
     ) -> Result<(Self, axum::Router), StartError> {
-        let identity = Identity::load_or_create(&config.data_dir, M::SYSTEM)?;
+        let identity = start::identify(&config, M::SYSTEM)?;
         Self::start_on(config, machine, identity, log).await
     }
 
@@ -127,76 +104,8 @@ impl<M: Machine> Cluster<M> {
         identity: Identity,
         log: Box<dyn LogIo>,
     ) -> Result<(Self, axum::Router), StartError> {
-        if let Some((key, reason)) = config.settings.problems().into_iter().next() {
-            return Err(StartError::Setting { key, reason });
-        }
-        let settings = config.settings.clone();
-        let log = LogStore::open(log, settings.log_memory_bytes_max)?;
         let state = StateMachine::open(&config.data_dir.join("state"), machine)?;
-        let next = state
-            .position()
-            .applied
-            .map_or(0, |applied| applied.index + 1);
-        if next < log.first_index() {
-            return Err(StartError::Data(std::io::Error::other(format!(
-                "{} ends before entry {next} and the log begins at {}: put back what was here, or wipe \
-                 the data directory and let the node join again",
-                config.data_dir.join("state").display(),
-                log.first_index()
-            ))));
-        }
-        let authority = Arc::new(Authority::new(&config.secret, M::SYSTEM, &config.network));
-        let peers = Arc::new(Peers::new(
-            Arc::clone(&authority),
-            identity.id,
-            settings.source_address,
-            config.tls.clone(),
-        ));
-        if let Some(cluster) = &identity.cluster {
-            peers.set_cluster(cluster);
-        }
-        let disk = Arc::new(Disk::new(&config.data_dir, settings.disk_headroom_bytes));
-        let network = Network {
-            peers: Arc::clone(&peers),
-            state: state.clone(),
-            log: log.clone(),
-            disk: Arc::clone(&disk),
-        };
-        let raft_config = crate::raft::config(M::SYSTEM, &settings).map_err(StartError::Core)?;
-        let raft = Raft::new(
-            identity.id,
-            raft_config,
-            network,
-            log.clone(),
-            state.clone(),
-        )
-        .await
-        .map_err(|error| StartError::Core(error.to_string()))?;
-        let version_supported = u32::try_from(M::MIGRATIONS.len())
-            .map_err(|_| StartError::Core("the machine has too many migrations".into()))?;
-        let core = Arc::new(Core::new(
-            config,
-            M::SYSTEM,
-            version_supported,
-            |bytes| M::Command::decode(bytes).is_ok(),
-            identity,
-            raft,
-            log,
-            disk,
-            state,
-            peers,
-            authority,
-        ));
-        read::start(&core);
-        tokio::spawn(Arc::clone(&core).watch_raft());
-        tokio::spawn(read::run_refresh(Arc::clone(&core)));
-        tokio::spawn(formation::run(Arc::clone(&core)));
-        tokio::spawn(greet::run(Arc::clone(&core)));
-        tokio::spawn(members::run(Arc::clone(&core)));
-        tokio::spawn(status::run_upkeep(Arc::clone(&core)));
-        tokio::spawn(status::run_flush(Arc::clone(&core)));
-        tokio::spawn(disk::run(Arc::clone(&core)));
-        let router = server::router(&core);
+        let (core, router) = start::run(config, identity, log, state).await?;
         let cluster = Self {
             core,
             machine: PhantomData,
@@ -424,17 +333,4 @@ impl<M: Machine> Cluster<M> {
             tracing::warn!(%error, "the state was not checkpointed; the next start replays the log");
         }
     }
-}
-
-/// Reads or makes who this node is, and opens its log.
-fn open_log<M: Machine>(config: &NodeConfig) -> Result<(Identity, SqliteLog), StartError> {
-    let identity = Identity::load_or_create(&config.data_dir, M::SYSTEM)?;
-    let path = config.data_dir.join("log.db");
-    let owner = format!("{} {:016x}", M::SYSTEM, identity.id);
-    let log = if identity.cluster.is_some() {
-        SqliteLog::open_existing(&path, &owner)?
-    } else {
-        SqliteLog::open(&path, &owner)?
-    };
-    Ok((identity, log))
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::disk::Disk;
 use crate::identity::Identity;
 use crate::log::LogStore;
+use crate::machine::MachineKind;
 use crate::peer::auth::Authority;
 use crate::peer::client::{Peers, Target};
 use crate::peer::intake::Intake;
@@ -25,9 +26,7 @@ use crate::state::StateMachine;
 /// A running node, without its machine's types.
 pub(crate) struct Core {
     pub config: NodeConfig,
-    pub system: &'static str,
-    /// The newest machine version that this build applies.
-    pub version_supported: u32,
+    pub machine: MachineKind,
     pub id: u64,
     pub raft: Raft,
     pub log: LogStore,
@@ -48,8 +47,6 @@ pub(crate) struct Core {
     pub read_index: ReadIndex,
     /// Proposals that this node has taken as the leader and not answered yet.
     pub proposing: tokio::sync::watch::Sender<usize>,
-    /// Whether bytes are a command of the machine.
-    pub decodes: fn(&[u8]) -> bool,
     /// What greeting the others showed, by Raft id.
     pub views: Mutex<HashMap<u64, View>>,
     /// One change of the membership at a time.
@@ -94,9 +91,7 @@ impl Core {
     )]
     pub(crate) fn new(
         config: NodeConfig,
-        system: &'static str,
-        version_supported: u32,
-        decodes: fn(&[u8]) -> bool,
+        machine: MachineKind,
         identity: Identity,
         raft: Raft,
         log: LogStore,
@@ -109,8 +104,7 @@ impl Core {
         let log_memory_bytes_max = config.settings.log_memory_bytes_max;
         Self {
             config,
-            system,
-            version_supported,
+            machine,
             id: identity.id,
             batches: Batches::start(raft.clone()),
             raft,
@@ -126,7 +120,6 @@ impl Core {
             intake: Intake::new(log_memory_bytes_max),
             read_index: ReadIndex::default(),
             proposing: watch::Sender::new(0),
-            decodes,
             views: Mutex::default(),
             changes: tokio::sync::Mutex::default(),
             receiving: tokio::sync::Mutex::default(),

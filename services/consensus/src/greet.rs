@@ -43,13 +43,13 @@ impl Core {
         let position = self.state.position();
         Hello {
             format: FORMAT,
-            system: self.system.to_owned(),
+            system: self.machine.system.to_owned(),
             network: self.config.network.clone(),
             cluster: self.peers.cluster(),
             name: self.config.name.clone(),
             id: self.id,
             address: self.config.address.clone(),
-            version_supported: self.version_supported,
+            version_supported: self.machine.version_supported,
             version: position.version,
             term: metrics.current_term,
             leader: metrics.current_leader.unwrap_or(0),
@@ -101,10 +101,10 @@ impl Core {
                 hello.format
             )));
         }
-        if hello.system != self.system || hello.network != self.config.network {
+        if hello.system != self.machine.system || hello.network != self.config.network {
             return Err(Status::failed_precondition(format!(
                 "this node is of system {:?} in network {:?}, the caller of {:?} in {:?}",
-                self.system, self.config.network, hello.system, hello.network
+                self.machine.system, self.config.network, hello.system, hello.network
             )));
         }
         self.learn(hello);

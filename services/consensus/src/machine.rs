@@ -43,6 +43,29 @@ pub trait Machine: Send + 'static {
     ) -> Result<Self::Reply, ApplyError>;
 }
 
+/// What the core has to know of a machine beside how it applies: a value, so that only what applies
+/// commands is compiled for each machine anew.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MachineKind {
+    pub system: &'static str,
+    /// The newest machine version that this build applies.
+    pub version_supported: u32,
+    /// Whether bytes are a command of it.
+    pub decodes: fn(&[u8]) -> bool,
+}
+
+impl MachineKind {
+    pub(crate) fn of<M: Machine>() -> std::io::Result<Self> {
+        let version_supported =
+            u32::try_from(M::MIGRATIONS.len()).map_err(std::io::Error::other)?;
+        Ok(Self {
+            system: M::SYSTEM,
+            version_supported,
+            decodes: |bytes| M::Command::decode(bytes).is_ok(),
+        })
+    }
+}
+
 /// Where in the log a command stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryInfo {

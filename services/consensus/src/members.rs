@@ -69,10 +69,10 @@ impl Core {
 
     /// Lets a node in as a learner; the leader's duties make it a voter. Gives the cluster's id.
     pub(crate) async fn admit(&self, who: Hello) -> Result<String, Status> {
-        if who.system != self.system || who.network != self.config.network {
+        if who.system != self.machine.system || who.network != self.config.network {
             return Err(Status::failed_precondition(format!(
                 "this cluster is of system {:?} in network {:?}",
-                self.system, self.config.network
+                self.machine.system, self.config.network
             )));
         }
         let cluster = self.peers.cluster();

@@ -225,7 +225,7 @@ impl Core {
             Some(wire::proposal::Kind::Command(bytes)) if bytes.len() > bytes_max => {
                 Some(Try::TooLarge(bytes_max))
             }
-            Some(wire::proposal::Kind::Command(bytes)) if !(self.decodes)(bytes) => Some(
+            Some(wire::proposal::Kind::Command(bytes)) if !(self.machine.decodes)(bytes) => Some(
                 Try::Refused("the command cannot be decoded by the leader's build".into()),
             ),
             Some(wire::proposal::Kind::Command(_) | wire::proposal::Kind::OpenSession(_)) => None,

@@ -26,11 +26,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::apply::Job;
 use self::files::Files;
 pub use self::files::state_path;
-use self::meta::Expected;
 pub use self::meta::digest;
 use self::read::Readers;
 pub(crate) use self::snapshot::{Incoming, Materialised, SnapshotData};
-use crate::machine::Machine;
+use crate::machine::{Machine, MachineKind};
 use crate::raft::{Entry, LogId, StoredMembership, Types};
 
 /// Batches that may wait for the applying thread.
@@ -58,7 +57,7 @@ pub(crate) struct Position {
 pub(crate) struct Shared {
     files: Files,
     wal: wal::Wal,
-    expected: Expected,
+    machine: MachineKind,
     readers: ArcSwap<Readers>,
     position: watch::Sender<Position>,
     /// The index in it, for followers outside of this crate.
@@ -88,15 +87,15 @@ impl StateMachine {
     /// Opens or creates the state in `dir` and starts its applying thread.
     pub(crate) fn open<M: Machine>(dir: &Path, machine: M) -> Result<Self> {
         let files = Files::open(dir)?;
+        let kind = MachineKind::of::<M>()?;
         let path = files.current();
-        let expected = Expected::of::<M>()?;
         let applier = apply::Applier::open(&path, machine)?;
         let position = applier.position()?;
         let shared = Arc::new(Shared {
             readers: ArcSwap::from_pointee(Readers::new(path)),
             files,
             wal: wal::Wal::default(),
-            expected,
+            machine: kind,
             durable: Mutex::new(position.applied.map(|id| (id, position.membership.clone()))),
             applied: watch::Sender::new(position.applied.map_or(0, |id| id.index)),
             position: watch::Sender::new(position),
@@ -107,6 +106,11 @@ impl StateMachine {
         let mut applier = applier;
         crate::host::spawn_worker("apply", queue, move |job, _| applier.perform(&state, job))?;
         Ok(Self { shared, jobs })
+    }
+
+    /// What it is the state of.
+    pub(crate) fn machine(&self) -> MachineKind {
+        self.shared.machine
     }
 
     /// Follows the position.
@@ -163,8 +167,8 @@ impl StateMachine {
         last: LogId,
         membership: StoredMembership,
     ) -> Result<()> {
-        let expected = self.shared.expected;
-        crate::host::blocking(move || expected.inspect(&path, last, &membership))
+        let machine = self.shared.machine;
+        crate::host::blocking(move || machine.inspect(&path, last, &membership))
             .await
             .map_err(Error::other)?
     }

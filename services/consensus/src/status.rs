@@ -138,7 +138,7 @@ impl Core {
                     lag: matched
                         .map(|matched| last.saturating_sub(matched.map_or(0, |id| id.index))),
                     version_supported: if me {
-                        Some(self.version_supported)
+                        Some(self.machine.version_supported)
                     } else {
                         view.map(|view| view.version_supported)
                     },
@@ -164,7 +164,7 @@ impl Core {
             durable_index: self.state.durable_index().unwrap_or(0),
             first_index: self.log.first_index(),
             version: position.version,
-            version_supported: self.version_supported,
+            version_supported: self.machine.version_supported,
             state_bytes: self.state.bytes_on_disk(),
             disk_free_bytes: self.disk.free(),
             writes_refused: self.disk.refusal().map(|reason| reason.to_string()),

@@ -94,7 +94,7 @@ async fn raise_version(core: &Core, membership: &crate::raft::Membership) -> Res
     let supported = {
         let views = lock(&core.views);
         let supported = |id: &u64| match views.get(id) {
-            _ if *id == core.id => core.version_supported,
+            _ if *id == core.id => core.machine.version_supported,
             Some(view) if view.is_fresh() => view.version_supported,
             _ => version,
         };

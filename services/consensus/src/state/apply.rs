@@ -13,11 +13,10 @@ use prost::Message as _;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
-use super::meta::Expected;
 use super::sessions::Known;
 use super::{Incoming, Position, Readers, Shared, meta, sessions};
 use crate::database::{self, Checkpoint, Role};
-use crate::machine::{ApplyError, EntryInfo, Machine};
+use crate::machine::{ApplyError, EntryInfo, Machine, MachineKind};
 use crate::raft::{LogId, Outcome, StoredMembership, Types};
 use crate::wire;
 
@@ -55,7 +54,7 @@ impl<M: Machine> Applier<M> {
     fn open_at(path: &Path, machine: &mut M) -> Result<(Connection, Position)> {
         let state = database::open(path, Role::State).map_err(Error::other)?;
         meta::prepare(&state, M::SYSTEM)?;
-        let position = Expected::of::<M>()?.check(&state)?;
+        let position = MachineKind::of::<M>()?.check(&state)?;
         // What was replayed from the write-ahead log becomes durable before anyone builds on it.
         database::checkpoint_all(&state).map_err(Error::other)?;
         machine.load(&state).map_err(Error::other)?;

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::Position;
 use crate::codec;
 use crate::database::{self, Role};
-use crate::machine::Machine;
+use crate::machine::MachineKind;
 use crate::raft::{LogId, StoredMembership};
 use crate::wire;
 
@@ -19,23 +19,7 @@ const APPLICATION_ID: i64 = 0x5476_5374;
 /// Of the core's own tables; the machine's version is counted apart.
 const FORMAT: i64 = 1;
 
-/// What a state must be for this build to go on from it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Expected {
-    pub system: &'static str,
-    /// The newest machine version that this build applies.
-    pub version_supported: u32,
-}
-
-impl Expected {
-    pub(super) fn of<M: Machine>() -> Result<Self> {
-        let version_supported = u32::try_from(M::MIGRATIONS.len()).map_err(Error::other)?;
-        Ok(Self {
-            system: M::SYSTEM,
-            version_supported,
-        })
-    }
-
+impl MachineKind {
     /// Refuses a state of another system or of a newer build; gives where it stands.
     pub(super) fn check(&self, state: &Connection) -> Result<Position> {
         let id: i64 = state
