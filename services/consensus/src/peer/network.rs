@@ -282,13 +282,19 @@ impl RaftNetworkV2<Types> for Connection {
 
     fn stream_append<'s, S>(
         &'s mut self,
-        input: S,
+        mut input: S,
         option: RPCOption,
     ) -> BoxFuture<'s, Result<BoxStream<'s, Result<StreamAppendResult<Types>, RpcError>>, RpcError>>
     where
         S: Stream<Item = AppendEntriesRequest<Types>> + OptionalSend + Unpin + 'static,
     {
         Box::pin(async move {
+            // openraft pauses between its tries where the first request is asked for: a stream to a
+            // member that is away would otherwise be opened again and again without a pause.
+            let Some(first) = input.next().await else {
+                return Ok(futures_util::stream::empty().boxed());
+            };
+            let input = futures_util::stream::iter([first]).chain(input);
             let sent = Sent::default();
             let noted = sent.clone();
             let log = self.log.clone();

@@ -1,6 +1,9 @@
 //! Writes, reads, crashes.
 
-use crate::harness::Field;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use crate::harness::{Field, pause};
 use crate::register::{add, set};
 
 #[test]
@@ -54,4 +57,30 @@ fn all_nodes_killed_and_restarted_in_any_order_hold_every_acknowledged_write() {
         assert_eq!(node.read("sum"), Some(30));
     }
     field.assert_equal();
+}
+
+#[test]
+fn a_member_that_refuses_connections_is_tried_now_and_then_and_not_without_a_pause() {
+    let mut field = Field::formed(3);
+    let (leader, away) = (field.leader(), field.follower());
+    field.nodes[away].crash();
+    let door = TcpListener::bind(&field.nodes[away].config.address).unwrap();
+    door.set_nonblocking(true).unwrap();
+    let (mut knocks, begun) = (0, Instant::now());
+    let watched = Duration::from_secs(3);
+    while begun.elapsed() < watched {
+        // There is always something that it lacks.
+        field.nodes[leader].propose(&add("sum", 1)).unwrap();
+        while door.accept().is_ok() {
+            knocks += 1;
+        }
+        pause();
+    }
+    // From each of two nodes: greetings once a second, and what a leader sends at its heartbeats.
+    let heartbeats =
+        watched.as_millis() / u128::from(field.nodes[leader].config.settings.heartbeat_ms);
+    assert!(
+        (2..=3 * heartbeats).contains(&knocks),
+        "{knocks} connections"
+    );
 }

@@ -168,17 +168,23 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         while !reached(self) {
             if let Some(status) = self.child.try_wait().unwrap() {
-                let mut said = String::new();
-                self.said.rewind().unwrap();
-                self.said.read_to_string(&mut said).unwrap();
-                return Err(format!("{status}: {said}"));
+                return Err(format!("{status}: {}", self.said()));
             }
             if Instant::now() > deadline {
-                return Err("it answers nothing".into());
+                let status = self.status();
+                return Err(format!("not so: {status:?}: {}", self.said()));
             }
             pause();
         }
         Ok(())
+    }
+
+    /// What it has written about itself.
+    fn said(&mut self) -> String {
+        let mut said = String::new();
+        self.said.rewind().unwrap();
+        self.said.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// Kills what is traced; the tracer ends with it.
