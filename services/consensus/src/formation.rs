@@ -248,7 +248,8 @@ fn everyone(seeds: &[String], own: &str) -> BTreeSet<String> {
     seeds.iter().cloned().chain([own.to_owned()]).collect()
 }
 
-/// Tells the cluster when this node has moved: peers go to the address that the log knows.
+/// Tells the cluster when this node has moved: peers go to the address that the log knows. The others
+/// may have moved with it, to where its list of peers says.
 async fn announce_address(core: &Arc<Core>) {
     loop {
         if core.halted().is_some() {
@@ -262,10 +263,13 @@ async fn announce_address(core: &Arc<Core>) {
         if !moved {
             return;
         }
-        let others: Vec<String> = membership
+        let listed = core.config.peers.iter().flatten().cloned();
+        let others: BTreeSet<String> = membership
             .nodes()
             .filter(|(id, _)| **id != core.id)
             .map(|(_, member)| member.address.clone())
+            .chain(listed)
+            .filter(|other| *other != core.config.address)
             .collect();
         // As the leader it need not ask, and nobody could reach it to be asked.
         if core.leads() {

@@ -85,6 +85,7 @@ impl Core {
                 who.name, who.cluster
             )));
         }
+        self.note_move(&who);
         if !self.leads() {
             return self.admit_at_leader(who).await;
         }
@@ -136,6 +137,18 @@ impl Core {
         )
         .await?;
         Ok(cluster)
+    }
+
+    /// Follows a member that has moved at once: it may be the one without which there is no majority
+    /// that could write down where it is.
+    fn note_move(&self, who: &Hello) {
+        let moved = self.look(|now| {
+            let known = now.membership_config.membership().get_node(&who.id);
+            known.is_some_and(|known| known.address != who.address)
+        });
+        if moved {
+            self.peers.set_address(who.id, &who.address);
+        }
     }
 
     async fn admit_at_leader(&self, who: Hello) -> Result<String, Status> {

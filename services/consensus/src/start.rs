@@ -118,6 +118,10 @@ pub(crate) fn run(
         )
         .await
         .map_err(|error| StartError::Core(error.to_string()))?;
+        // It answers once it has told what it found: until then it seems to have no members, and
+        // whoever asked would take this node for one that never had a cluster. An error is met again
+        // by whoever watches it.
+        drop(raft.with_raft_state(|_| ()).await);
         let core = Arc::new(Core::new(
             config, machine, identity, raft, log, disk, state, peers, authority,
         ));

@@ -57,7 +57,8 @@ pub(crate) struct Peers {
     tls: Option<ClientTls>,
     channels: Mutex<HashMap<(String, Lane), Channel>>,
     challenges: Mutex<HashMap<String, String>>,
-    /// Where each member is by now: openraft holds on to the address that it first knew.
+    /// Where each member is by now: openraft holds on to the address that it first knew, and the log
+    /// cannot know a new one before a majority is reached.
     addresses: Mutex<HashMap<u64, String>>,
 }
 
@@ -107,7 +108,12 @@ impl Peers {
         *lock(&self.addresses) = addresses.collect();
     }
 
-    /// Where the node with this Raft id is, as far as the membership tells.
+    /// Takes in where a member says that it is, until the membership says it.
+    pub(crate) fn set_address(&self, id: u64, address: &str) {
+        lock(&self.addresses).insert(id, address.to_owned());
+    }
+
+    /// Where the node with this Raft id is, as far as is known.
     pub(crate) fn address(&self, id: u64) -> Option<String> {
         lock(&self.addresses).get(&id).cloned()
     }

@@ -279,3 +279,42 @@ fn a_member_that_restarts_at_another_address_is_found_again() {
     newcomer.start();
     newcomer.wait_ready();
 }
+
+#[test]
+fn a_member_without_which_there_is_no_majority_may_come_back_at_another_address() {
+    let mut field = Field::formed(3);
+    let (leader, moves) = (field.leader(), field.follower());
+    for place in (0..3).filter(|place| *place != leader) {
+        field.nodes[place].crash();
+    }
+    // What the leader heard of them last is worth nothing any more: it takes nothing into its log.
+    assert!(field.nodes[leader].propose(&set("a", 0)).is_err());
+    field.nodes[moves].config.address = free_address();
+    field.nodes[moves].start();
+    field.nodes[moves].wait_ready();
+    field.nodes[leader].propose(&set("a", 1)).unwrap();
+    assert_eq!(field.nodes[moves].read("a"), Some(1));
+}
+
+#[test]
+fn a_cluster_of_which_every_member_has_moved_goes_on() {
+    let mut field = Field::formed(3);
+    field.nodes[0].propose(&set("a", 1)).unwrap();
+    field.crash_all();
+    let addresses: Vec<String> = (0..3).map(|_| free_address()).collect();
+    for (node, address) in field.nodes.iter_mut().zip(&addresses) {
+        node.config.address.clone_from(address);
+        node.config.peers = Some(addresses.clone());
+        node.start();
+    }
+    field.wait_ready();
+    for node in &field.nodes {
+        assert_eq!(node.read("a"), Some(1));
+        node.wait_for("the new addresses are known", |cluster| {
+            let members = cluster.status().members;
+            members
+                .iter()
+                .all(|member| addresses.contains(&member.address))
+        });
+    }
+}
