@@ -20,7 +20,7 @@ use tempfile::TempDir;
 
 use self::client::{Client, Registers, Shared};
 use self::history::{Action, History, Outcome, impossible};
-use self::nemesis::Nemesis;
+use self::nemesis::{FAULTS, Nemesis};
 use crate::harness::register_node;
 
 const CATALOGUE: &str = include_str!("../register.json");
@@ -124,6 +124,7 @@ async fn under_fire(length: Duration) {
         operations.len() > 10 * usize::try_from(length.as_secs()).unwrap(),
         "too few operations to say anything"
     );
+    assert_eq!(nemesis.done.len(), FAULTS.len(), "not every fault was done");
     folder.disable_cleanup(false);
 }
 

@@ -31,7 +31,7 @@ pub enum Fault {
     Replace,
 }
 
-const FAULTS: [Fault; 13] = [
+pub const FAULTS: [Fault; 13] = [
     Fault::KillOne,
     Fault::KillAll,
     Fault::StopOne,
