@@ -3,7 +3,7 @@
 use consensus::ProposeError;
 use consensus::testing::pretend_free;
 
-use crate::harness::Field;
+use crate::harness::{Field, eventually};
 use crate::register::{add, set};
 
 /// Beside a headroom of 256 MiB.
@@ -20,11 +20,16 @@ fn writes_are_refused_before_the_disks_are_full_and_reads_go_on() {
     for place in 0..3 {
         let_free(&field, place, Some(LOW));
     }
-    for node in &field.nodes {
-        node.wait_for("it knows", |cluster| {
-            cluster.status().writes_refused.is_some()
-        });
-    }
+    // Who leads without room gives that away while it does not know that nobody has any.
+    eventually(
+        "those that follow know of two, and none takes writes",
+        || {
+            let refused = field.nodes.iter().map(|node| node.cluster().status());
+            let reasons: Vec<_> = refused.filter_map(|status| status.writes_refused).collect();
+            let of_two = reasons.iter().filter(|reason| reason.contains(" and "));
+            reasons.len() == 3 && of_two.count() >= 2
+        },
+    );
     for node in &field.nodes {
         let refused = node.propose(&add("a", 1)).unwrap_err();
         let ProposeError::NoRoom(reason) = refused else {
