@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::core::Core;
 use crate::identity::Identity;
-use crate::log::LogIo;
+use crate::log::{LogIo, LogStore};
 use crate::machine::Machine;
 use crate::propose::ProposeError;
 use crate::raft::Outcome;
@@ -104,6 +104,7 @@ impl<M: Machine> Cluster<M> {
         identity: Identity,
         log: Box<dyn LogIo>,
     ) -> Result<(Self, axum::Router), StartError> {
+        let log = LogStore::open(log, config.settings.log_memory_bytes_max)?;
         let state = StateMachine::open(&config.data_dir.join("state"), machine)?;
         let (core, router) = start::run(config, identity, log, state).await?;
         let cluster = Self {

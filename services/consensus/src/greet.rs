@@ -107,6 +107,7 @@ impl Core {
                 self.machine.system, self.config.network, hello.system, hello.network
             )));
         }
+        self.note_address(hello);
         self.learn(hello);
         Ok(())
     }

@@ -85,7 +85,7 @@ impl Core {
                 who.name, who.cluster
             )));
         }
-        self.note_move(&who);
+        self.note_address(&who);
         if !self.leads() {
             return self.admit_at_leader(who).await;
         }
@@ -139,14 +139,14 @@ impl Core {
         Ok(cluster)
     }
 
-    /// Follows a member that has moved at once: it may be the one without which there is no majority
-    /// that could write down where it is.
-    fn note_move(&self, who: &Hello) {
-        let moved = self.look(|now| {
-            let known = now.membership_config.membership().get_node(&who.id);
-            known.is_some_and(|known| known.address != who.address)
+    /// Follows a member to where it says that it is: it may be the one without which there is no
+    /// majority that could write that down.
+    pub(crate) fn note_address(&self, who: &Hello) {
+        let member = self.look(|now| {
+            let members = now.membership_config.membership();
+            members.get_node(&who.id).is_some()
         });
-        if moved {
+        if member && who.cluster == self.peers.cluster() {
             self.peers.set_address(who.id, &who.address);
         }
     }

@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 use crate::core::Core;
 use crate::disk::{self, Disk};
 use crate::identity::Identity;
-use crate::log::{LogIo, LogStore, SqliteLog};
+use crate::log::{LogStore, SqliteLog};
 use crate::peer::auth::Authority;
 use crate::peer::client::Peers;
 use crate::peer::network::Network;
@@ -67,13 +67,12 @@ pub(crate) fn open_log(
 pub(crate) fn run(
     config: NodeConfig,
     identity: Identity,
-    log: Box<dyn LogIo>,
+    log: LogStore,
     state: StateMachine,
 ) -> BoxFuture<'static, Result<(Arc<Core>, axum::Router), StartError>> {
     Box::pin(async move {
         let machine = state.machine();
         let settings = config.settings.clone();
-        let log = LogStore::open(log, settings.log_memory_bytes_max)?;
         let next = state
             .position()
             .applied

@@ -60,7 +60,7 @@ fn all_nodes_killed_and_restarted_in_any_order_hold_every_acknowledged_write() {
 }
 
 #[test]
-fn a_member_that_refuses_connections_is_tried_now_and_then_and_not_without_a_pause() {
+fn a_member_that_closes_every_connection_is_tried_now_and_then_and_not_without_a_pause() {
     let mut field = Field::formed(3);
     let (leader, away) = (field.leader(), field.follower());
     field.nodes[away].crash();
