@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::routing::post;
+use axum::routing::{get as answer, post};
 use axum::{Json, Router};
 use consensus::testing::{FaultyLog, LogIo, Power};
 use consensus::{
     ApplyError, Cluster, Consistency, EntryInfo, Machine, NodeConfig, ProposeError, ReadError,
-    RequestId, Session, Settings,
+    RequestId, Session, Settings, Status,
 };
 use kit::health::Health;
 use kit::settings::Secret;
@@ -77,6 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let clients = Router::new()
         .route("/session", post(session))
         .route("/operation", post(operation))
+        .route("/status", answer(status))
         .route("/clock", post(clock))
         .route(
             "/disk",
@@ -278,6 +279,10 @@ async fn get(
         done: true,
         index: read.index,
     }))
+}
+
+async fn status(State(cluster): State<Cluster<Registers>>) -> Json<Status> {
+    Json(cluster.status())
 }
 
 async fn session(State(cluster): State<Cluster<Registers>>) -> Result<Json<Value>, Refused> {

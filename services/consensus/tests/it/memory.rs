@@ -1,6 +1,9 @@
 //! What a node holds in memory is bounded in bytes, and what is stuck holds nobody else up: real
 //! processes, because what one takes is known of a process only.
 
+use std::time::{Duration, Instant};
+
+use consensus::Status;
 use devcluster::{Catalogue, Cluster, Node};
 use futures_util::future::join_all;
 use reqwest::StatusCode;
@@ -32,8 +35,10 @@ impl Processes {
         let folder = tempfile::tempdir().unwrap();
         let settings = json!({
             "heartbeat_ms": 50,
-            "election_timeout_ms_min": 400,
-            "election_timeout_ms_max": 800,
+            // Nobody is to take the lead from a leader whose processor has much else to do, and a
+            // leader without a majority takes proposals for as long as this.
+            "election_timeout_ms_min": 4000,
+            "election_timeout_ms_max": 5000,
             "formation_wait_ms": 100,
             "propose_timeout_ms": 10_000,
             "log_memory_bytes_max": LIMIT,
@@ -52,7 +57,7 @@ impl Processes {
             .await
             .expect("the nodes start");
         cluster.wait_ready().await.expect("the nodes get ready");
-        Self {
+        let field = Self {
             cluster,
             http: reqwest::Client::builder()
                 .no_proxy()
@@ -60,6 +65,25 @@ impl Processes {
                 .build()
                 .unwrap(),
             _folder: folder,
+        };
+        field.all_vote().await;
+        field
+    }
+
+    /// Waits until all nodes vote: before, one that is stopped may be half of a majority.
+    async fn all_vote(&self) {
+        let leader = self.cluster.leader().await.unwrap();
+        let url = format!("{}/status", leader.url("api").unwrap());
+        let (nodes, begun) = (self.cluster.nodes().len(), Instant::now());
+        loop {
+            let told = self.http.get(&url).send().await.unwrap();
+            let status: Status = told.json().await.unwrap();
+            let voters = status.members.iter().filter(|member| member.voter);
+            if voters.count() == nodes && !status.changing {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{status:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
@@ -92,8 +116,12 @@ impl Processes {
         let told = self.http.post(format!("{url}/{what}")).json(value).send();
         let answer = told.await.unwrap();
         let status = answer.status();
-        let said = answer.bytes().await.unwrap();
-        (status, serde_json::from_slice(&said).unwrap_or_default())
+        let said = answer.text().await.unwrap();
+        // A refusal is said in words.
+        (
+            status,
+            serde_json::from_str(&said).unwrap_or(Value::String(said)),
+        )
     }
 
     /// Adds one to the register `sum` by a command with so many more bytes.
@@ -103,11 +131,18 @@ impl Processes {
         self.tell(node, "operation", &command).await
     }
 
+    /// The sum at a node once it has caught up: until then it refuses to say.
     async fn sum(&self, node: &Node) -> i64 {
         let read = json!({"name": "sum", "action": "get", "request": null});
-        let (status, answer) = self.tell(node, "operation", &read).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
-        answer["value"].as_i64().unwrap_or(0)
+        let begun = Instant::now();
+        loop {
+            let (status, answer) = self.tell(node, "operation", &read).await;
+            if status == StatusCode::OK {
+                return answer["value"].as_i64().unwrap_or(0);
+            }
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+            assert!(begun.elapsed() < PATIENCE, "{answer}");
+        }
     }
 
     /// Adds so often, by two clients.
