@@ -1,4 +1,4 @@
-//! Room on the disk of the data directory: writes are refused while there is still some, so that
+//! The disk of the data directory, and the room on it: writes are refused while there is still some, so that
 //! the log never meets its end.
 //!
 //! Below `disk_headroom_bytes` a leader takes no proposals; it hands over to a member that has room,
@@ -11,6 +11,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::core::{Core, View, lock};
+
+/// What is written without a sync of its own is brought to disk every so many bytes: a disk that is
+/// left to collect more writes it all at once, and the log's syncs wait behind it.
+pub(crate) const FLUSH_BYTES: u32 = 4 << 20;
 
 /// How often the disk is looked at.
 const INTERVAL: Duration = Duration::from_millis(500);

@@ -21,6 +21,8 @@ const ABSENT_FROM_PERCENT: u32 = 50;
 /// Bytes of the values that make the database large.
 const LARGE_VALUE_BYTES: usize = 4096;
 const CLIENTS: usize = 64;
+/// Puts while a member catches up are measured for so many times as long as others.
+const CATCHING_UP: f64 = 4.0;
 
 /// Everything that was measured.
 #[derive(Debug, Serialize)]
@@ -55,6 +57,9 @@ struct Absence {
     resident_after: u64,
     /// From its start until it has everything.
     ready_ms: f64,
+    /// Puts from its start on, for so many seconds: it is sent what it missed meanwhile.
+    put: Load,
+    put_seconds: f64,
 }
 
 /// Lets three clusters grow, one after the other.
@@ -161,12 +166,19 @@ async fn database(arguments: &Arguments, data: &Path) -> anyhow::Result<(Vec<Ste
         load::fill(&store, leader, written..wanted, LARGE_VALUE_BYTES).await?;
         if absent {
             let seconds = begun.elapsed().as_secs_f64();
+            let resident_after = store.resident_max()?;
+            let (ready_ms, put) = tokio::try_join!(
+                ready(&store, absentee),
+                meanwhile(arguments, &store, leader)
+            )?;
             absence = Some(Absence {
                 bytes: u64::from(wanted - written) * LARGE_VALUE_BYTES as u64,
                 seconds,
                 resident_before: before,
-                resident_after: store.resident_max()?,
-                ready_ms: ready(&store, absentee).await?,
+                resident_after,
+                ready_ms,
+                put,
+                put_seconds: CATCHING_UP * arguments.seconds,
             });
         }
         written = wanted;
@@ -199,6 +211,13 @@ async fn step(arguments: &Arguments, store: &Store, size: u64, keys: u32) -> any
     })
 }
 
+/// Puts to a leader that has something else to do: to few keys, so that the disk serves that alone.
+async fn meanwhile(arguments: &Arguments, store: &Store, leader: usize) -> anyhow::Result<Load> {
+    let time = Duration::from_secs_f64(CATCHING_UP * arguments.seconds);
+    let keys = (LOG_ENTRIES[0].min(arguments.keys), &[VALUE_BYTES][..]);
+    load::run(store, leader, Operation::Put, CLIENTS, keys, time).await
+}
+
 /// Starts a node that is down; how long it takes to be ready, in milliseconds.
 async fn ready(store: &Store, at: usize) -> anyhow::Result<f64> {
     let begun = Instant::now();
@@ -223,7 +242,8 @@ impl Measured {
              killed and started. Requests that failed: {errors}. Medians of {rounds} rounds over the \
              members.\n\n{}\n{}\n{}\nWhile one of three members was down, {} MiB were \
              written in {:.0} s. Resident memory of the largest node: {} MiB before, {} MiB \
-             afterwards. The member was ready {:.1} s after its start, with everything.",
+             afterwards. The member was ready {:.1} s after its start, with everything; in the first \
+             {:.0} s the leader took {:.0} puts/s with a p99 of {:.1} ms.",
             Self::table("members", &self.members, |size| size.to_string()),
             Self::table("entries in the log", &self.log, |size| size.to_string()),
             Self::table("MiB of values", &self.database, |size| (size >> 20)
@@ -233,6 +253,9 @@ impl Measured {
             absence.resident_before >> 20,
             absence.resident_after >> 20,
             absence.ready_ms / 1e3,
+            absence.put_seconds,
+            absence.put.per_second,
+            absence.put.p99_ms,
         )
     }
 

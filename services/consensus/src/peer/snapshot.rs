@@ -16,6 +16,7 @@ use super::network::{Connection, RpcError, answered_vote, failed, malformed, wit
 use super::server::{impossible, invalid};
 use crate::codec;
 use crate::core::Core;
+use crate::disk::FLUSH_BYTES;
 use crate::raft::{Types, Vote};
 use crate::state::SnapshotData;
 use crate::wire::{self, snapshot_part::Part};
@@ -171,7 +172,7 @@ async fn write(
         .open(path)
         .map_err(disk)?;
     let mut hasher = Sha256::new();
-    let mut received = 0_u64;
+    let (mut received, mut unsynced) = (0_u64, 0);
     loop {
         match parts.message().await?.and_then(|part| part.part) {
             Some(Part::Chunk(chunk)) => {
@@ -182,8 +183,16 @@ async fn write(
                     ));
                 }
                 hasher.update(&chunk);
+                unsynced += chunk.len();
+                let sync = unsynced >= FLUSH_BYTES as usize;
+                if sync {
+                    unsynced = 0;
+                }
                 file = crate::host::blocking(move || {
                     file.write_all(&chunk)?;
+                    if sync {
+                        file.sync_data()?;
+                    }
                     Ok(file)
                 })
                 .await

@@ -4,18 +4,21 @@
 //! checkpoint of it is all that is needed before the log may be purged. A file is made only when a
 //! follower needs one, as a copy of what is then the state.
 
+use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use rusqlite::Connection;
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 
 use super::files::with_suffix;
+use super::wal::PAGE_BYTES;
 use super::{Shared, meta};
 use crate::database::{self, Checkpoint, Frames, Role};
+use crate::disk::FLUSH_BYTES;
 use crate::raft::{LogId, StoredMembership, Types};
 
 /// How often a checkpoint is tried, and how long it waits in between for readers to end.
@@ -170,8 +173,7 @@ fn checkpoint_now(shared: &Shared) -> Result<Option<(LogId, StoredMembership)>> 
     ))
 }
 
-/// Copies the state into a file of its own, in one step: a copy in steps starts again whenever the
-/// writer commits, and beside a busy writer never ends.
+/// Copies the state into a file of its own.
 pub(super) async fn materialise(shared: Arc<Shared>) -> Result<Materialised> {
     crate::host::blocking(move || {
         let begun = Instant::now();
@@ -194,7 +196,15 @@ pub(super) async fn materialise(shared: Arc<Shared>) -> Result<Materialised> {
     .map_err(Error::other)?
 }
 
-fn copy(source: &Connection, path: &std::path::Path) -> Result<(LogId, StoredMembership)> {
+fn copy(source: &Connection, path: &Path) -> Result<(LogId, StoredMembership)> {
+    /// What is copied between two syncs.
+    const PAGES: i32 = (FLUSH_BYTES / PAGE_BYTES) as i32;
+    // One transaction for all steps: a copy starts again when it finds that the writer has committed.
+    let source = source.unchecked_transaction().map_err(Error::other)?;
+    let position = meta::position(&source)?;
+    let last = position
+        .applied
+        .ok_or_else(|| Error::other("nothing has been applied yet"))?;
     #[expect(
         clippy::disallowed_methods,
         reason = "a plain file without a write-ahead log"
@@ -204,12 +214,17 @@ fn copy(source: &Connection, path: &std::path::Path) -> Result<(LogId, StoredMem
     target
         .pragma_update(None, "synchronous", "OFF")
         .map_err(Error::other)?;
-    Backup::new(source, &mut target)
-        .and_then(|backup| backup.run_to_completion(i32::MAX, Duration::ZERO, None))
-        .map_err(Error::other)?;
-    let position = meta::position(&target)?;
-    let last = position
-        .applied
-        .ok_or_else(|| Error::other("nothing has been applied yet"))?;
-    Ok((last, position.membership))
+    let backup = Backup::new(&source, &mut target).map_err(Error::other)?;
+    loop {
+        let step = backup.step(PAGES).map_err(Error::other)?;
+        match step {
+            StepResult::Done => return Ok((last, position.membership)),
+            StepResult::More => File::open(path)?.sync_data()?,
+            other => {
+                return Err(Error::other(format!(
+                    "the state cannot be copied: {other:?}"
+                )));
+            }
+        }
+    }
 }

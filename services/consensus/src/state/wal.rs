@@ -9,11 +9,10 @@ use tokio::sync::Notify;
 use super::Shared;
 use super::files::with_suffix;
 use crate::database::Frames;
+use crate::disk::FLUSH_BYTES;
 
 /// The size of a page that SQLite gives a new database.
-const PAGE_BYTES: i64 = 4096;
-/// So much is written before it is brought to disk.
-const FLUSH_BYTES: i64 = 4 << 20;
+pub(super) const PAGE_BYTES: u32 = 4096;
 
 /// How much of it there is.
 #[derive(Default)]
@@ -36,7 +35,7 @@ impl Wal {
             flushed = 0;
             self.flushed.store(0, Ordering::Relaxed);
         }
-        if (frames.written - flushed) * PAGE_BYTES >= FLUSH_BYTES {
+        if (frames.written - flushed) * i64::from(PAGE_BYTES) >= i64::from(FLUSH_BYTES) {
             self.flushed.store(frames.written, Ordering::Relaxed);
             self.flush.notify_one();
         }
@@ -44,13 +43,12 @@ impl Wal {
 
     /// Bytes that no checkpoint has moved yet.
     pub(super) fn waiting_bytes(&self) -> u64 {
-        (self.waiting.load(Ordering::Relaxed) * PAGE_BYTES).cast_unsigned()
+        (self.waiting.load(Ordering::Relaxed) * i64::from(PAGE_BYTES)).cast_unsigned()
     }
 }
 
-/// Waits until a few megabytes have been written, and brings them to disk. Nothing counts on it: it
-/// keeps a checkpoint from having to sync so much at once that the log's syncs, on the same disk,
-/// wait behind it.
+/// Waits until [`FLUSH_BYTES`] have been written, and brings them to disk. Nothing counts on it: it
+/// leaves less for a checkpoint to sync at once.
 pub(super) async fn flush(shared: Arc<Shared>) -> Result<()> {
     shared.wal.flush.notified().await;
     let path = with_suffix(&shared.files.current(), "-wal");
