@@ -228,3 +228,65 @@ fn copy(source: &Connection, path: &Path) -> Result<(LogId, StoredMembership)> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::codec;
+    use crate::wire;
+
+    /// Applies the entry `index`.
+    fn apply(state: &Connection, index: u64) -> rusqlite::Result<()> {
+        let transaction = state.unchecked_transaction()?;
+        transaction.execute("UPDATE last SET value = ?1", [index])?;
+        let id = wire::LogId {
+            term: 1,
+            leader: 1,
+            index,
+        };
+        meta::put_applied(&transaction, &codec::log_id(&id))?;
+        transaction.commit()
+    }
+
+    #[test]
+    fn a_copy_made_beside_a_busy_writer_is_of_one_moment() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copied) = (dir.path().join("state.db"), dir.path().join("copy.db"));
+        let state = database::open(&path, Role::State).unwrap();
+        // What is applied lies in the first pages, and what it made of the state in the last ones,
+        // some steps later.
+        meta::prepare(&state, "test").unwrap();
+        let filling = 4 * FLUSH_BYTES;
+        let tables = format!(
+            "CREATE TABLE filling AS SELECT zeroblob({filling});
+             CREATE TABLE last AS SELECT 0 AS value;"
+        );
+        state.execute_batch(&tables).unwrap();
+        apply(&state, 1).unwrap();
+
+        let copying = AtomicBool::new(true);
+        let (last, written) = std::thread::scope(|scope| {
+            let copy = scope.spawn(|| {
+                let source = database::open(&path, Role::Reader).unwrap();
+                let copy = copy(&source, &copied);
+                copying.store(false, Ordering::Relaxed);
+                copy.unwrap().0
+            });
+            let mut index = 1;
+            while copying.load(Ordering::Relaxed) {
+                index += 1;
+                apply(&state, index).unwrap();
+            }
+            (copy.join().unwrap(), index)
+        });
+        assert!(written > last.index + 1, "the writer was busy meanwhile");
+        let copy = database::open(&copied, Role::Reader).unwrap();
+        assert_eq!(meta::position(&copy).unwrap().applied, Some(last));
+        let value: u64 = copy
+            .query_row("SELECT value FROM last", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(value, last.index);
+    }
+}

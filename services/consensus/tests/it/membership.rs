@@ -289,11 +289,15 @@ fn a_member_without_which_there_is_no_majority_may_come_back_at_another_address(
     }
     // What the leader heard of them last is worth nothing any more: it takes nothing into its log.
     assert!(field.nodes[leader].propose(&set("a", 0)).is_err());
-    field.nodes[moves].config.address = free_address();
-    field.nodes[moves].start();
-    field.nodes[moves].wait_ready();
-    field.nodes[leader].propose(&set("a", 1)).unwrap();
-    assert_eq!(field.nodes[moves].read("a"), Some(1));
+    let at_first = field.nodes[moves].config.address.clone();
+    for (value, address) in [(1, free_address()), (2, at_first)] {
+        field.nodes[moves].crash();
+        field.nodes[moves].config.address = address;
+        field.nodes[moves].start();
+        field.nodes[moves].wait_ready();
+        field.nodes[leader].propose(&set("a", value)).unwrap();
+        assert_eq!(field.nodes[moves].read("a"), Some(value));
+    }
 }
 
 #[test]
