@@ -1,5 +1,5 @@
-//! The disk of the data directory, and the room on it: writes are refused while there is still some, so that
-//! the log never meets its end.
+//! The disk of the data directory, and the room on it: writes are refused while there is still
+//! some, so that the log never meets its end.
 //!
 //! Below `disk_headroom_bytes` a leader takes no proposals; it hands over to a member that has room,
 //! if a majority has. Entries that others lead are taken down to half of it, so that what was
