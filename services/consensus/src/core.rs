@@ -23,6 +23,9 @@ use crate::read::ReadIndex;
 use crate::settings::NodeConfig;
 use crate::state::StateMachine;
 
+/// How soon what waits for the disk is looked at again.
+const NOTE_AGAIN: Duration = Duration::from_millis(50);
+
 /// A running node, without its machine's types.
 pub(crate) struct Core {
     pub config: NodeConfig,
@@ -203,10 +206,19 @@ impl Core {
                 self.halt(reason);
                 return;
             }
-            if seen.replace(memberships) != Some(memberships) {
-                self.note_membership();
+            if seen != Some(memberships) {
+                seen = self.note_membership().then_some(memberships);
             }
-            if metrics.changed().await.is_err() {
+            let changed = metrics.changed();
+            let changed = if seen.is_some() {
+                changed.await
+            } else {
+                // The disk tells nobody here when it is done.
+                tokio::time::timeout(NOTE_AGAIN, changed)
+                    .await
+                    .unwrap_or(Ok(()))
+            };
+            if changed.is_err() {
                 self.halt("the Raft core has panicked, which is a bug");
                 return;
             }
@@ -214,8 +226,8 @@ impl Core {
     }
 
     /// Takes in where the members are; remembers that this node has been taken in, and notices when
-    /// the membership that holds for sure is without it since.
-    fn note_membership(&self) {
+    /// the membership that holds for sure is without it since. `false`: to be asked again soon.
+    fn note_membership(&self) -> bool {
         let metrics = self.metrics();
         self.peers
             .set_addresses(metrics.membership_config.membership());
@@ -223,12 +235,20 @@ impl Core {
             metrics.membership_config,
             metrics.committed_membership_config,
         );
-        if committed.log_id().is_none() || known.log_id() != committed.log_id() {
-            return;
+        let Some(at) = committed.log_id() else {
+            return true;
+        };
+        if known.log_id() != committed.log_id() {
+            return true;
         }
         let listed = committed.membership().get_node(&self.id).is_some();
         let mut identity = lock(&self.identity);
         if listed && !identity.member {
+            if !self.log.is_durable(at.index) {
+                // A loss of power would take the entry and leave what is remembered: the membership
+                // before it would look like a later one, without this node.
+                return false;
+            }
             identity.member = true;
             let saved = identity.save(&self.config.data_dir);
             drop(identity);
@@ -239,6 +259,7 @@ impl Core {
             drop(identity);
             self.halt_removed("its own log");
         }
+        true
     }
 
     /// Whether the cluster has ever taken this node in.

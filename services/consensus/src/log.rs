@@ -82,6 +82,11 @@ impl LogStore {
         self.shared.tail().first_index()
     }
 
+    /// Whether the entry at `index` is on disk.
+    pub(crate) fn is_durable(&self, index: u64) -> bool {
+        index < self.shared.tail().durable()
+    }
+
     /// Bytes of entries that were appended since the start.
     pub(crate) fn appended_bytes(&self) -> u64 {
         self.shared.appended_bytes.load(Ordering::Relaxed)

@@ -12,7 +12,8 @@ pub struct Power {
     off: Arc<AtomicBool>,
     lies: Arc<AtomicBool>,
     fails: Arc<AtomicBool>,
-    stalls: Arc<(Mutex<bool>, Condvar)>,
+    /// Where syncs wait for entries from an index on.
+    stalls: Arc<(Mutex<Option<u64>>, Condvar)>,
 }
 
 impl Power {
@@ -41,15 +42,26 @@ impl Power {
 
     /// Lets every sync wait, as one does for a disk that hangs, until this is ended.
     pub fn stall(&self, stalls: bool) {
-        let (stalled, changed) = &*self.stalls;
-        *stalled.lock().unwrap_or_else(PoisonError::into_inner) = stalls;
+        self.set_stalls(stalls.then_some(0));
+    }
+
+    /// The same for those that bring entries from `index` on to disk.
+    pub fn stall_from(&self, index: u64) {
+        self.set_stalls(Some(index));
+    }
+
+    fn set_stalls(&self, from: Option<u64>) {
+        let (stalls, changed) = &*self.stalls;
+        *stalls.lock().unwrap_or_else(PoisonError::into_inner) = from;
         changed.notify_all();
     }
 
-    fn wait(&self) {
-        let (stalled, changed) = &*self.stalls;
-        let stalled = stalled.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(changed.wait_while(stalled, |stalled| *stalled));
+    /// Waits as long as a sync that brings entries up to `last` to disk is to.
+    fn wait(&self, last: u64) {
+        let (stalls, changed) = &*self.stalls;
+        let stalls = stalls.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |from: &mut Option<u64>| from.is_some_and(|from| last >= from);
+        drop(changed.wait_while(stalls, waits));
     }
 
     fn check(&self) -> Result<()> {
@@ -83,6 +95,16 @@ impl FaultyLog {
             power,
             cached: Arc::default(),
         }
+    }
+
+    /// The last entry that waits for a sync; 0 for none.
+    fn last_cached(&self) -> u64 {
+        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = cached.iter().rev().find_map(|write| match write {
+            Write::Append(records) => records.last(),
+            _ => None,
+        });
+        last.map_or(0, |record| record.index)
     }
 
     fn cache(&self, write: Write) -> Result<()> {
@@ -122,7 +144,7 @@ impl LogIo for FaultyLog {
     }
 
     fn sync(&mut self) -> Result<()> {
-        self.power.wait();
+        self.power.wait(self.last_cached());
         self.power.check()?;
         if self.power.fails.swap(false, Ordering::SeqCst) {
             self.cached

@@ -129,6 +129,11 @@ impl Tail {
         Ok(())
     }
 
+    /// The index behind the last entry that is on disk.
+    pub(super) fn durable(&self) -> u64 {
+        self.flushed
+    }
+
     /// Everything below `next` is on disk: what is too much for memory may go.
     pub(super) fn flushed(&mut self, next: u64) {
         self.flushed = next.min(self.next_index());

@@ -6,7 +6,7 @@ use consensus::testing::Power;
 use consensus::{ClusterCommand, Settings, run_command};
 
 use crate::caller::id_of;
-use crate::harness::{Field, Node, eventually, quick};
+use crate::harness::{Field, Node, eventually, pause, quick};
 use crate::register::{add, set};
 
 #[test]
@@ -206,6 +206,37 @@ fn a_loss_of_power_before_the_first_entry_is_on_disk_is_made_good() {
     node.start();
     node.wait_ready();
     assert_eq!(node.propose(&set("a", 1)).unwrap(), 1);
+}
+
+/// Else a loss of power could take the entry and leave what is remembered, and the membership before
+/// it would look like one that the node was removed from.
+#[test]
+fn a_node_remembers_that_it_was_taken_in_once_the_entry_that_says_so_is_on_its_disk() {
+    let mut field = Field::formed(3);
+    let leader = field.leader();
+    field.nodes[leader].propose(&set("a", 1)).unwrap();
+    let taken_in = field.nodes[leader].cluster().status().last_index + 1;
+    let power = Power::on();
+    power.stall_from(taken_in);
+    let node = field.add_node(quick());
+    node.power = Some(power.clone());
+    node.start();
+    // It does not wait for its own disk to apply what others have on theirs.
+    node.wait_for("the entry has been applied", |cluster| {
+        cluster.status().applied_index >= taken_in
+    });
+    let remembers = |node: &Node| {
+        let identity = std::fs::read(node.config.data_dir.join("identity.json")).unwrap();
+        let identity: serde_json::Value = serde_json::from_slice(&identity).unwrap();
+        identity["member"] == true
+    };
+    let early = (0..20).any(|_| {
+        pause();
+        remembers(node)
+    });
+    power.stall(false);
+    assert!(!early, "it is not on the disk yet");
+    eventually("it is remembered", || remembers(node));
 }
 
 #[test]
