@@ -188,7 +188,7 @@ impl Core {
     /// panic, into a halt that everyone hears of.
     pub(crate) async fn watch_raft(self: Arc<Self>) {
         let mut metrics = self.raft.metrics();
-        let mut seen = None;
+        let (mut seen, mut noted) = (None, false);
         loop {
             let (memberships, ended) = {
                 let now = metrics.borrow_watched();
@@ -206,11 +206,14 @@ impl Core {
                 self.halt(reason);
                 return;
             }
-            if seen != Some(memberships) {
-                seen = self.note_membership().then_some(memberships);
+            if seen.replace(memberships) != Some(memberships) {
+                self.peers
+                    .set_addresses(self.metrics().membership_config.membership());
+                noted = false;
             }
+            noted = noted || self.note_membership();
             let changed = metrics.changed();
-            let changed = if seen.is_some() {
+            let changed = if noted {
                 changed.await
             } else {
                 // The disk tells nobody here when it is done.
@@ -225,12 +228,10 @@ impl Core {
         }
     }
 
-    /// Takes in where the members are; remembers that this node has been taken in, and notices when
-    /// the membership that holds for sure is without it since. `false`: to be asked again soon.
+    /// Remembers that this node has been taken in, and notices when the membership that holds for sure
+    /// is without it since. `false`: to be asked again soon.
     fn note_membership(&self) -> bool {
         let metrics = self.metrics();
-        self.peers
-            .set_addresses(metrics.membership_config.membership());
         let (known, committed) = (
             metrics.membership_config,
             metrics.committed_membership_config,
