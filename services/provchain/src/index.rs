@@ -6,6 +6,7 @@
 
 mod links;
 mod tables;
+mod visible;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +17,7 @@ use tokio::sync::watch;
 
 pub use self::links::IndexLinks;
 pub use self::tables::{events, progress};
+pub use self::visible::{Eyes, visible};
 use crate::machine::read::StoredEntry;
 
 /// Why the index cannot answer.

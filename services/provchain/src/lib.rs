@@ -1,5 +1,6 @@
 //! A verifiable provenance ledger: supply-chain events in, proofs and traces out.
 
+pub mod access;
 pub mod api;
 pub mod cli;
 pub mod documents;

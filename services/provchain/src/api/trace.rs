@@ -5,6 +5,7 @@ use kit::problem::{Json, Path, Problem, Query};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, ApiError};
+use crate::access::Viewer;
 use crate::epcis::identifier::Identifier;
 use crate::index::{IndexLinks, events, progress};
 use crate::ledger::proof::ProofFile;
@@ -69,7 +70,7 @@ pub(super) async fn trace(
         .index
         .read(move |index| {
             let _turn = turn;
-            let mut links = IndexLinks(index);
+            let mut links = IndexLinks::new(index, &Viewer::anybody());
             // The index may have gone on since.
             let tree_size = progress(index)?.max(size);
             if !links.knows(&start)? {

@@ -6,30 +6,82 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::tables::{ROLES, action_of, role_code};
+use super::visible::{Eyes, visible};
+use crate::access::Viewer;
 use crate::epcis::links::Role;
 use crate::trace::{Links, Named, Touch};
 
-/// Links, from an index.
-pub struct IndexLinks<'a>(pub &'a Connection);
+/// Links, from an index: of the events that the viewer may read, and of no other.
+pub struct IndexLinks<'a> {
+    index: &'a Connection,
+    eyes: Eyes,
+    /// One statement is asked once for every item of a walk.
+    sql: Sql,
+}
 
-impl IndexLinks<'_> {
-    /// Whether the index knows `item` at all.
+struct Sql {
+    touches: String,
+    lots_of: String,
+    instances_of: String,
+}
+
+impl<'a> IndexLinks<'a> {
+    /// The links that `viewer` may know of.
+    #[must_use]
+    pub fn new(index: &'a Connection, viewer: &Viewer) -> Self {
+        let visible = visible(2);
+        let lots = |other: &str, of: &str| {
+            format!(
+                "SELECT item.key, min(lot.entry) FROM lot
+                 JOIN event ON event.entry = lot.entry
+                 JOIN item ON item.id = lot.{other}
+                 WHERE lot.{of} = (SELECT id FROM item WHERE key = ?1) AND {visible}
+                 GROUP BY item.key ORDER BY item.key"
+            )
+        };
+        Self {
+            index,
+            eyes: viewer.into(),
+            sql: Sql {
+                touches: format!(
+                    "SELECT link.entry, link.role, link.action, link.time FROM link
+                     JOIN event ON event.entry = link.entry
+                     WHERE link.item = (SELECT id FROM item WHERE key = ?1) AND {visible}
+                     ORDER BY link.time, link.entry, link.role"
+                ),
+                lots_of: lots("lot", "instance"),
+                instances_of: lots("instance", "lot"),
+            },
+        }
+    }
+
+    /// Whether any event that the viewer may read names `item`.
     ///
     /// # Errors
     /// Those of the database.
     pub fn knows(&self, item: &str) -> rusqlite::Result<bool> {
-        let id: Option<i64> = self
-            .0
-            .prepare_cached("SELECT id FROM item WHERE key = ?1")?
-            .query_row([item], |row| row.get(0))
+        let visible = visible(2);
+        let named: Option<i64> = self
+            .index
+            .prepare_cached(&format!(
+                "SELECT 1 FROM link JOIN event ON event.entry = link.entry
+                 WHERE link.item = (SELECT id FROM item WHERE key = ?1) AND {visible}
+                 UNION ALL
+                 SELECT 1 FROM lot JOIN event ON event.entry = lot.entry
+                 WHERE (SELECT id FROM item WHERE key = ?1) IN (lot.lot, lot.instance) AND {visible}
+                 LIMIT 1"
+            ))?
+            .query_row(params![item, self.eyes], |row| row.get(0))
             .optional()?;
-        Ok(id.is_some())
+        Ok(named.is_some())
     }
 
     fn lots(&self, sql: &str, item: &str) -> rusqlite::Result<Vec<(String, u64)>> {
-        self.0
+        self.index
             .prepare_cached(sql)?
-            .query_map([item], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .query_map(params![item, self.eyes], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?
             .collect()
     }
 }
@@ -38,12 +90,9 @@ impl Links for IndexLinks<'_> {
     type Error = rusqlite::Error;
 
     fn touches(&mut self, item: &str) -> rusqlite::Result<Vec<Touch>> {
-        self.0
-            .prepare_cached(
-                "SELECT entry, role, action, time FROM link
-                 WHERE item = (SELECT id FROM item WHERE key = ?1) ORDER BY time, entry, role",
-            )?
-            .query_map([item], |row| {
+        self.index
+            .prepare_cached(&self.sql.touches)?
+            .query_map(params![item, self.eyes], |row| {
                 let role: usize = row.get(1)?;
                 Ok(Touch {
                     entry: row.get(0)?,
@@ -56,7 +105,8 @@ impl Links for IndexLinks<'_> {
     }
 
     fn named(&mut self, entry: u64, role: Role) -> rusqlite::Result<Vec<Named>> {
-        self.0
+        // Only entries that were found by another link are asked for.
+        self.index
             .prepare_cached(
                 "SELECT item.key, link.class FROM link JOIN item ON item.id = link.item
                  WHERE link.entry = ?1 AND link.role = ?2 ORDER BY item.key",
@@ -71,20 +121,10 @@ impl Links for IndexLinks<'_> {
     }
 
     fn lots_of(&mut self, item: &str) -> rusqlite::Result<Vec<(String, u64)>> {
-        self.lots(
-            "SELECT whole.key, lot.entry FROM lot
-             JOIN item AS whole ON whole.id = lot.lot
-             WHERE lot.instance = (SELECT id FROM item WHERE key = ?1) ORDER BY whole.key",
-            item,
-        )
+        self.lots(&self.sql.lots_of, item)
     }
 
     fn instances_of(&mut self, item: &str) -> rusqlite::Result<Vec<(String, u64)>> {
-        self.lots(
-            "SELECT instance.key, lot.entry FROM lot
-             JOIN item AS instance ON instance.id = lot.instance
-             WHERE lot.lot = (SELECT id FROM item WHERE key = ?1) ORDER BY instance.key",
-            item,
-        )
+        self.lots(&self.sql.instances_of, item)
     }
 }

@@ -10,7 +10,7 @@ use crate::machine::read::StoredEntry;
 use crate::trace::EventRow;
 
 /// Bumped when an index of the old layout has to be made again.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 
 const TABLES: &str = "
     CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
@@ -22,7 +22,9 @@ const TABLES: &str = "
         id TEXT,
         action INTEGER,
         time INTEGER NOT NULL,
-        summary TEXT NOT NULL
+        summary TEXT NOT NULL,
+        owner INTEGER NOT NULL,
+        visibility INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE link (
         item INTEGER NOT NULL,
@@ -38,7 +40,7 @@ const TABLES: &str = "
         instance INTEGER NOT NULL,
         lot INTEGER NOT NULL,
         entry INTEGER NOT NULL,
-        PRIMARY KEY (instance, lot)
+        PRIMARY KEY (instance, lot, entry)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX instance_of_lot ON lot (lot);";
 
@@ -131,8 +133,20 @@ pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::
     let (row, set) = (EventRow::of(entry.index, &event), LinkSet::of(&event));
     let (action, time) = (set.action.map(action_code), event.time.unix_micros);
     state
-        .prepare_cached("INSERT OR REPLACE INTO event (entry, type, id, action, time, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![row.entry, row.kind, row.id, action, time, row.summary.to_string()])?;
+        .prepare_cached(
+            "INSERT OR REPLACE INTO event (entry, type, id, action, time, summary, owner, visibility)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![
+            row.entry,
+            row.kind,
+            row.id,
+            action,
+            time,
+            row.summary.to_string(),
+            entry.access.owner,
+            entry.access.visibility.code()
+        ])?;
     for link in &set.links {
         let item = item(state, link.key.as_str())?;
         let class = link.level == epcis::identifier::Level::Class;

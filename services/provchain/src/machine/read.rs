@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
+use crate::access::{Access, Visibility};
 use crate::ledger::block::Block;
 use crate::ledger::entry::{self, OpenedEntry, StatementsOf};
 use crate::ledger::identity::LedgerSecret;
@@ -85,7 +86,12 @@ pub struct StoredEntry {
     pub payload: Option<Vec<u8>>,
     /// The encoded wrapped key, unless it was destroyed.
     pub key: Option<Vec<u8>>,
+    /// Whose it is, and who may read it.
+    pub access: Access,
 }
+
+/// The columns of [`StoredEntry`], in its order.
+const ENTRY: &str = "idx, leaf, payload, key, owner, visibility";
 
 impl StoredEntry {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -94,6 +100,11 @@ impl StoredEntry {
             leaf: row.get(1)?,
             payload: row.get(2)?,
             key: row.get(3)?,
+            access: Access {
+                owner: row.get(4)?,
+                // What this build does not know is shown to nobody else.
+                visibility: Visibility::from_code(row.get(5)?).unwrap_or(Visibility::Private),
+            },
         })
     }
 
@@ -132,9 +143,9 @@ const PAGE_BYTES: usize = 16 << 20;
 /// Up to `limit` entries from `from` on, fewer where they are large, and one at least if there is
 /// one.
 pub fn entries(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<Vec<StoredEntry>> {
-    let mut select = state.prepare_cached(
-        "SELECT idx, leaf, payload, key FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2",
-    )?;
+    let mut select = state.prepare_cached(&format!(
+        "SELECT {ENTRY} FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2"
+    ))?;
     let (mut page, mut bytes) = (Vec::new(), 0);
     for entry in select.query_map(params![from, limit], StoredEntry::from_row)? {
         let entry = entry?;
@@ -150,7 +161,7 @@ pub fn entries(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<
 /// The entry at `index`.
 pub fn entry(state: &Connection, index: u64) -> rusqlite::Result<Option<StoredEntry>> {
     state
-        .prepare_cached("SELECT idx, leaf, payload, key FROM entry WHERE idx = ?1")?
+        .prepare_cached(&format!("SELECT {ENTRY} FROM entry WHERE idx = ?1"))?
         .query_row([index], StoredEntry::from_row)
         .optional()
 }

@@ -43,6 +43,13 @@ pub(super) const MIGRATIONS: &[&str] = &[
          time_ms INTEGER NOT NULL,
          entries INTEGER NOT NULL
      ) STRICT, WITHOUT ROWID;",
+    // 2: whose an entry is and who may read it. What was there before is nobody's, and public.
+    "CREATE TABLE party (
+         id INTEGER PRIMARY KEY,
+         name TEXT NOT NULL UNIQUE
+     ) STRICT;
+     ALTER TABLE entry ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE entry ADD COLUMN visibility INTEGER NOT NULL DEFAULT 0;",
 ];
 
 /// Whether the first migration has run.
