@@ -61,16 +61,20 @@ impl<'a> IndexLinks<'a> {
     /// Those of the database.
     pub fn knows(&self, item: &str) -> rusqlite::Result<bool> {
         let visible = visible(2);
+        let arm = |table: &str, column: &str| {
+            format!(
+                "SELECT 1 FROM {table} JOIN event ON event.entry = {table}.entry
+                 WHERE {column} = (SELECT id FROM item WHERE key = ?1) AND {visible}"
+            )
+        };
+        let arms = [
+            arm("link", "item"),
+            arm("lot", "lot"),
+            arm("lot", "instance"),
+        ];
         let named: Option<i64> = self
             .index
-            .prepare_cached(&format!(
-                "SELECT 1 FROM link JOIN event ON event.entry = link.entry
-                 WHERE link.item = (SELECT id FROM item WHERE key = ?1) AND {visible}
-                 UNION ALL
-                 SELECT 1 FROM lot JOIN event ON event.entry = lot.entry
-                 WHERE (SELECT id FROM item WHERE key = ?1) IN (lot.lot, lot.instance) AND {visible}
-                 LIMIT 1"
-            ))?
+            .prepare_cached(&format!("{} LIMIT 1", arms.join(" UNION ALL ")))?
             .query_row(params![item, self.eyes], |row| row.get(0))
             .optional()?;
         Ok(named.is_some())
