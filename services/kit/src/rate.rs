@@ -16,7 +16,7 @@ use axum::{
     Router,
     extract::Request,
     middleware::{self, Next},
-    response::{IntoResponse, Response},
+    response::IntoResponse,
 };
 use http::{HeaderValue, StatusCode, header};
 use schemars::JsonSchema;
@@ -159,7 +159,7 @@ impl RateLimit {
             async move {
                 match checked {
                     Ok(()) => next.run(request).await,
-                    Err(wait) => refusal(wait),
+                    Err(wait) => refusal(wait).into_response(),
                 }
             }
         }))
@@ -197,14 +197,14 @@ pub fn address_key(address: IpAddr) -> String {
     }
 }
 
-fn refusal(wait: Duration) -> Response {
+/// 429, and when to come back.
+#[must_use]
+pub fn refusal(wait: Duration) -> Problem {
     metrics::counter!("http_requests_rate_limited_total").increment(1);
     let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS)
         .with_detail(format!("too many requests; try again in {seconds} s"));
-    problem
-        .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
-        .into_response()
+    problem.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
 }
 
 #[cfg(test)]

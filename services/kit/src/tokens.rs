@@ -3,7 +3,7 @@
 mod bearer;
 pub mod mac;
 
-pub use bearer::Bearer;
+pub use bearer::{Bearer, bearer_token, insufficient_scope};
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -136,6 +136,18 @@ impl Keys {
             ..(*self.0).clone()
         };
         Self(Arc::new(inner))
+    }
+
+    /// Who issues these tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.0.issuer
+    }
+
+    /// Whom they are for.
+    #[must_use]
+    pub fn audience(&self) -> &str {
+        &self.0.audience
     }
 
     /// Signs a token that is valid from now for `ttl`, in whole seconds.

@@ -4,9 +4,16 @@
 //! things from then on. Parties are known by a number in the replicated state; a number says nothing
 //! to those who may not ask for the name.
 
+pub mod directory;
+pub mod password;
+mod role;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::directory::{Caller, Directory};
+pub use self::role::Role;
 
 /// The number of a party; 0 is nobody: entries from before events had owners.
 pub type PartyId = u64;
@@ -37,6 +44,16 @@ pub enum Visibility {
 }
 
 impl Visibility {
+    /// Its name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Partner => "partner",
+            Self::Private => "private",
+        }
+    }
+
     /// The number under which it is stored.
     #[must_use]
     pub const fn code(self) -> u8 {

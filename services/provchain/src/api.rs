@@ -1,37 +1,62 @@
 //! The HTTP interface: EPCIS 2.0 capture and events, proofs, traces, and the ledger's own state.
 
+mod auth;
+mod caller;
 mod capture;
 mod entries;
 mod error;
 mod events;
 mod ledger;
+pub mod live;
+mod people;
 mod proofs;
+pub mod routes;
 pub mod signer;
+mod tiles;
 mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
-use axum::{Extension, Router};
+use axum::middleware::from_fn_with_state;
 use consensus::{Cluster, Consistency};
+use kit::rate::{RateLimit, RateSettings};
 use kit::tokens::Keys;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::caller::TokenKeys;
+pub use self::caller::Who;
 pub use self::error::ApiError;
+use self::live::feed::Feed;
 use self::signer::Signer;
+use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
-use crate::machine::Ledger;
 use crate::machine::read::{self, Founded};
-use crate::settings::Settings;
+use crate::machine::{Ledger, SharedDirectory};
+use crate::settings::{SessionSettings, Settings};
 
 /// How long work waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// Proofs and traces that are worked on at a time.
 const QUERIES_MAX: usize = 4;
+
+/// Passwords that are hashed at a time: each takes a processor for some 20 ms, and 19 MiB.
+const HASHING_MAX: usize = 2;
+
+/// Tries to log in: of one name from one address, and of one address; after a burst, one in five
+/// seconds.
+const LOGINS: RateSettings = RateSettings {
+    per_second: 0.2,
+    burst: 20,
+    keys_max: 65_536,
+};
+
+/// Listeners of a node; each holds one of its connections.
+const LISTENERS_MAX: usize = 3_072;
 
 /// How long a query waits for the index to come to where the ledger is.
 const INDEX_WAIT: Duration = Duration::from_secs(5);
@@ -47,6 +72,19 @@ pub struct Shared {
     pub(crate) signer: Signer,
     pub(crate) limits: epcis::Limits,
     pub(crate) command_bytes_max: usize,
+    /// Who is who, as this node has it.
+    pub(crate) directory: SharedDirectory,
+    pub(crate) tokens: TokenKeys,
+    pub(crate) sessions: SessionSettings,
+    /// Who may read what is captured without a word about that.
+    pub(crate) visibility_default: Visibility,
+    /// What listeners are told.
+    pub(crate) feed: Feed,
+    listeners: Arc<Semaphore>,
+    trusted_proxies: Vec<std::net::IpAddr>,
+    rate: RateLimit,
+    logins: RateLimit,
+    hashing: Arc<Semaphore>,
     /// Captures that may be worked on at a time.
     captures: Arc<Semaphore>,
     /// Proofs and traces that may be worked on at a time: anybody may ask for them.
@@ -72,6 +110,8 @@ impl Api {
         cluster: Cluster<Ledger>,
         index: Index,
         signer: Signer,
+        (directory, keys): (SharedDirectory, Keys),
+        feed: Feed,
         settings: &Settings,
     ) -> Self {
         let limits = epcis::Limits {
@@ -87,28 +127,23 @@ impl Api {
             captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             command_bytes_max: settings.consensus.command_bytes_max,
+            directory,
+            tokens: TokenKeys::new(keys, &settings.network_id),
+            sessions: settings.session,
+            visibility_default: settings.capture.visibility_default,
+            feed,
+            listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            rate: RateLimit::new(settings.rate),
+            logins: RateLimit::new(LOGINS),
+            hashing: Arc::new(Semaphore::new(HASHING_MAX)),
         }))
     }
 
-    /// The routes, without limits. Every one that changes the ledger asks for a token.
-    pub fn router(&self, keys: Keys) -> Router {
-        Router::new()
-            .route("/capture", post(capture::capture))
-            .route("/capture/{id}", get(capture::job))
-            .route("/events", post(events::post))
-            .route("/events/{id}", get(events::get))
-            .route("/checkpoint", get(ledger::checkpoint))
-            .route("/api/v1/ledger", get(ledger::ledger))
-            .route("/api/v1/cluster", get(ledger::cluster))
-            .route("/api/v1/keys", get(ledger::keys))
-            .route("/api/v1/blocks", get(ledger::blocks))
-            .route("/api/v1/entries/{index}", get(entries::entry))
-            .route("/api/v1/entries/{index}/event", get(entries::event))
-            .route("/api/v1/proofs/inclusion", get(proofs::inclusion))
-            .route("/api/v1/proofs/consistency", get(proofs::consistency))
-            .route("/api/v1/proofs/entries", get(proofs::entries))
-            .route("/api/v1/trace/{epc}", get(trace::trace))
-            .layer(Extension(keys))
+    /// The routes, without limits of size and time.
+    pub fn router(&self) -> Router {
+        routes::router()
+            .layer(from_fn_with_state(self.clone(), caller::identify))
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())
     }
@@ -123,6 +158,15 @@ impl Shared {
     /// Waits for the turn of a proof or a trace.
     pub(crate) async fn query_turn(&self) -> Result<Turn, ApiError> {
         turn(&self.queries, "proofs and traces").await
+    }
+
+    /// Refuses what the nodes of the build before would not understand.
+    pub(crate) fn require_version(&self, version: u32) -> Result<(), ApiError> {
+        if self.cluster.status().version >= version {
+            return Ok(());
+        }
+        let message = "the cluster is being upgraded: try again when all nodes are";
+        Err(ApiError::Busy(message.into()))
     }
 
     /// Reads the ledger as it is now, anywhere in the cluster.

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod admin;
 mod capture;
 mod folder;
 mod token;
@@ -54,6 +55,8 @@ enum Command {
     },
     /// Sign a token with `JWT_SECRET`
     Token(token::Arguments),
+    /// Make the first administrator
+    Admin(admin::Arguments),
     /// Look at the cluster and change who is in it
     Cluster {
         /// `host:port` of the node to ask; by default the one of the settings
@@ -78,6 +81,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
             out,
         } => sample(&out, events, seed, batch).map(|()| ExitCode::SUCCESS),
         Command::Token(token) => token.run(&arguments.settings).map(|()| ExitCode::SUCCESS),
+        Command::Admin(admin) => {
+            block_on(admin.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Verify(verify) => verify.run(),
         Command::Capture(capture) => block_on(capture.run()).map(|()| ExitCode::SUCCESS),
         Command::Cluster { address, command } => {

@@ -53,7 +53,7 @@ pub fn event_statements(event: &Event, limits: &Limits) -> Result<Vec<String>, S
         .map_err(|error| error.to_string())
 }
 
-/// What identifies an event.
+/// What identifies an event, whoever its owner is.
 ///
 /// # Errors
 /// As [`statements_of`].
@@ -62,6 +62,7 @@ pub fn event_identifying(event: &Event, limits: &Limits) -> Result<Identifying, 
         .statements_without_record_time(&limits.rdf)
         .map_err(|error| error.to_string())?;
     Ok(Identifying {
+        owner: String::new(),
         event_id: event.id.clone(),
         error_declaration: event.value.get("errorDeclaration").is_some(),
         statements: lines(statements),

@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 pub use self::links::IndexLinks;
-pub use self::tables::{events, progress};
+pub use self::tables::{entry_of, events, progress};
 pub use self::visible::{Eyes, visible};
 use crate::machine::read::StoredEntry;
 

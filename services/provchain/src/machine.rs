@@ -4,29 +4,54 @@
 //! the tiles of the tree, blocks, identities as keyed hashes. What makes it searchable lies beside
 //! it, on each node, in [`crate::index`].
 
+pub mod access;
 pub mod command;
 pub mod read;
 mod schema;
 mod seal;
 
+use std::sync::{Arc, PoisonError, RwLock};
+
 use consensus::{ApplyError, EntryInfo, Machine};
 use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use self::command::access::ChangeAccess;
 use self::command::{
     Accepted, Capture, Command, Duplicate, Found, Refused, RegisterNode, Reply, change, reply,
 };
 use self::read::Tiles;
+use crate::access::{Access, Directory, Visibility};
 use crate::ledger::block::{Block, Tip};
 use crate::ledger::key::WrappedKey;
 use crate::ledger::leaf::Leaf;
 use crate::ledger::merkle::Appender;
 use crate::ledger::payload::StoredPayload;
 
+/// The machine's version from which on entries have owners, and users exist.
+pub const VERSION_OF_ACCESS: u32 = 2;
+
+/// The directory as the requests of a node see it; cheap to clone.
+#[derive(Clone, Default)]
+pub struct SharedDirectory(Arc<RwLock<Arc<Directory>>>);
+
+impl SharedDirectory {
+    /// The directory as it is now.
+    #[must_use]
+    pub fn now(&self) -> Arc<Directory> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, directory: Directory) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+    }
+}
+
 /// The ledger's state machine.
 #[derive(Default)]
 pub struct Ledger {
     open: Option<Open>,
+    directory: SharedDirectory,
 }
 
 /// What a founded ledger keeps in memory.
@@ -45,6 +70,11 @@ impl Machine for Ledger {
     const MIGRATIONS: &'static [&'static str] = schema::MIGRATIONS;
 
     fn load(&mut self, state: &Connection) -> rusqlite::Result<()> {
+        self.directory.replace(if schema::has_access(state)? {
+            access::directory(state)?
+        } else {
+            Directory::default()
+        });
         self.open = None;
         let Some(founded) = read::founded(state)? else {
             return Ok(());
@@ -65,14 +95,15 @@ impl Machine for Ledger {
     fn apply(
         &mut self,
         state: &Transaction<'_>,
-        _entry: EntryInfo,
+        entry: EntryInfo,
         command: Command,
     ) -> Result<Reply, ApplyError> {
         match command.change {
             Some(change::Change::Found(found)) => self.found(state, &found),
             Some(change::Change::RegisterNode(node)) => register(state, &node),
-            Some(change::Change::Capture(capture)) => self.capture(state, &capture),
+            Some(change::Change::Capture(capture)) => self.capture(state, entry, &capture),
             Some(change::Change::Seal(seal)) => self.seal(state, &seal.block),
+            Some(change::Change::Access(change)) => self.access(state, entry, &change),
             None => Err(ApplyError::Diverged(
                 "a command is of a kind that this build does not know".into(),
             )),
@@ -81,6 +112,31 @@ impl Machine for Ledger {
 }
 
 impl Ledger {
+    /// A machine that makes the directory known to requests, too.
+    #[must_use]
+    pub fn with_directory(directory: SharedDirectory) -> Self {
+        Self {
+            directory,
+            ..Self::default()
+        }
+    }
+
+    fn access(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeAccess,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_ACCESS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let changed = access::apply(state, change)?;
+        if access::alters_directory(change) {
+            self.directory.replace(access::directory(state)?);
+        }
+        Ok(Reply::of(reply::Reply::Access(changed)))
+    }
+
     /// Gives the ledger its origin and secret; the first proposal stands.
     fn found(&mut self, state: &Transaction<'_>, found: &Found) -> Result<Reply, ApplyError> {
         if self.open.is_none() {
@@ -99,7 +155,23 @@ impl Ledger {
     }
 
     /// Takes a capture in, all of its events or none.
-    fn capture(&mut self, state: &Transaction<'_>, capture: &Capture) -> Result<Reply, ApplyError> {
+    fn capture(
+        &mut self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        capture: &Capture,
+    ) -> Result<Reply, ApplyError> {
+        let visibility = u8::try_from(capture.visibility).ok();
+        let Some(visibility) = visibility.and_then(Visibility::from_code) else {
+            return Ok(Reply::refused(
+                "the visibility is of a kind that is not known",
+            ));
+        };
+        let versioned = entry.version >= VERSION_OF_ACCESS;
+        if !versioned && visibility != Visibility::Public {
+            // A node of the build before would show it to everybody.
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
         let Some(open) = &mut self.open else {
             return Ok(Reply::refused("the ledger has not been founded yet"));
         };
@@ -134,6 +206,16 @@ impl Ledger {
             refused.reason = "an event id is taken".into();
             return Ok(Reply::of(reply::Reply::Refused(refused)));
         }
+        let owner = match self.directory.now().parties.id(&capture.owner) {
+            _ if !versioned || capture.owner.is_empty() => 0,
+            Some(known) => known,
+            None => {
+                let new = access::party(state, &capture.owner)?;
+                self.directory.replace(access::directory(state)?);
+                new
+            }
+        };
+        let access = versioned.then_some(Access { owner, visibility });
         let mut accepted = Accepted::default();
         for (entry, duplicate) in capture.entries.iter().zip(duplicates) {
             let index = match duplicate {
@@ -141,7 +223,7 @@ impl Ledger {
                     accepted.repeated += 1;
                     index
                 }
-                None => store(state, &mut open.tree, entry)?,
+                None => store(state, &mut open.tree, entry, access)?,
             };
             accepted.entries.push(index);
         }
@@ -156,6 +238,11 @@ impl Ledger {
                     "INSERT OR IGNORE INTO capture (id, time_ms, entries) VALUES (?1, ?2, ?3)",
                 )?
                 .execute(params![capture.id, capture.time_ms, capture.entries.len()])?;
+            if versioned {
+                state
+                    .prepare_cached("UPDATE capture SET owner = ?2 WHERE id = ?1")?
+                    .execute(params![capture.id, owner])?;
+            }
         }
         accepted.size = size;
         accepted.root = open.tree.root().0.to_vec();
@@ -187,11 +274,28 @@ fn store(
     state: &Transaction<'_>,
     tree: &mut Appender,
     entry: &command::Entry,
+    access: Option<Access>,
 ) -> Result<u64, ApplyError> {
     let index = tree.size();
-    state
-        .prepare_cached("INSERT INTO entry (idx, leaf, payload, key) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![index, entry.leaf, entry.payload, entry.key])?;
+    if let Some(Access { owner, visibility }) = access {
+        state
+            .prepare_cached(
+                "INSERT INTO entry (idx, leaf, payload, key, owner, visibility)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                index,
+                entry.leaf,
+                entry.payload,
+                entry.key,
+                owner,
+                visibility.code()
+            ])?;
+    } else {
+        state
+            .prepare_cached("INSERT INTO entry (idx, leaf, payload, key) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![index, entry.leaf, entry.payload, entry.key])?;
+    }
     state
         .prepare_cached("INSERT INTO identity (key, content, entry) VALUES (?1, ?2, ?3)")?
         .execute(params![entry.identity, entry.content, index])?;

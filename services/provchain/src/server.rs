@@ -1,5 +1,6 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+mod feeding;
 mod founding;
 mod indexing;
 mod sealing;
@@ -17,9 +18,10 @@ use kit::tokens::Keys;
 use tokio::net::TcpListener;
 
 use crate::api::Api;
+use crate::api::live::feed::Feed;
 use crate::api::signer::Signer;
 use crate::index::Index;
-use crate::machine::Ledger;
+use crate::machine::{Ledger, SharedDirectory};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -73,24 +75,39 @@ pub async fn run(
         .context("cannot read the node's key")?;
     let index = Index::open(&settings.data_dir.join("index.db"))?;
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
-    let (cluster, peer_routes) = Cluster::start(config, Ledger::default()).await?;
+    let directory = SharedDirectory::default();
+    let machine = Ledger::with_directory(directory.clone());
+    let (cluster, peer_routes) = Cluster::start(config, machine).await?;
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);
     cluster.register_health(&health);
-    let api = Api::new(cluster.clone(), index.clone(), signer.clone(), &settings);
+    let feed = Feed::default();
+    let api = Api::new(
+        cluster.clone(),
+        index.clone(),
+        signer.clone(),
+        (directory.clone(), keys),
+        feed.clone(),
+        &settings,
+    );
     let layered = |router: axum::Router| router.layer(HttpMetricsLayer).layer(TraceLayer);
     let limits = kit::serve::Limits {
         body_bytes_max: settings.capture.document_bytes_max as u64,
         ..settings.limits
     };
     // The peers' streams have limits of their own.
-    let asked = api.router(keys).merge(health.router(exposition.clone()));
+    let asked = api.router().merge(health.router(exposition.clone()));
     let public = layered(limits.layer(asked).merge(peer_routes));
     let operations = settings.limits.layer(health.router(exposition));
 
     let tasks = [
-        tokio::spawn(founding::run(cluster.clone(), signer.public_key())),
+        tokio::spawn(founding::run(
+            cluster.clone(),
+            signer.public_key(),
+            directory,
+            settings.admin_password.clone(),
+        )),
         tokio::spawn(sealing::run(
             cluster.clone(),
             signer,
@@ -98,6 +115,7 @@ pub async fn run(
             Duration::from_millis(settings.block_interval_ms),
         )),
         tokio::spawn(indexing::run(cluster.clone(), index)),
+        tokio::spawn(feeding::run(cluster.clone(), feed.clone())),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
     let serving = kit::serve::serve(
@@ -120,6 +138,8 @@ pub async fn run(
         let (cluster, shutdown) = (cluster.clone(), shutdown.clone());
         tokio::spawn(async move {
             shutdown.requested().await;
+            // Streams would last for ever.
+            feed.close();
             // Peers are still served while leadership moves: `serve` lets their streams go on.
             cluster.shutdown().await;
         })

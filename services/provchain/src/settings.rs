@@ -3,12 +3,15 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use kit::rate::RateSettings;
 use kit::serve::Limits;
 use kit::settings::{Invalid, Secret};
 use kit::telemetry::TelemetrySettings;
 use kit::tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::access::{Visibility, password};
 
 /// The settings of a provchain node.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -43,6 +46,16 @@ pub struct Settings {
     pub threads: usize,
     /// What a capture may hold.
     pub capture: CaptureSettings,
+    /// The password of the user `admin`, who is made with the ledger. Without one the first
+    /// administrator is made by `provchain admin bootstrap`.
+    pub admin_password: Secret,
+    /// How long logins last.
+    pub session: SessionSettings,
+    /// How often one user, or one address without a token, may ask.
+    pub rate: RateSettings,
+    /// Addresses of proxies that are believed when they say whom they speak for
+    /// (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<IpAddr>,
     /// Limits of the API's listener.
     pub limits: Limits,
     /// Certificates.
@@ -53,10 +66,45 @@ pub struct Settings {
     pub consensus: consensus::Settings,
 }
 
+/// How long logins last.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SessionSettings {
+    /// Minutes until an access token ends and has to be refreshed.
+    pub access_minutes: u32,
+    /// Days until somebody who has not been seen has to log in again.
+    pub refresh_days: u32,
+}
+
+impl Default for SessionSettings {
+    fn default() -> Self {
+        Self {
+            access_minutes: 15,
+            refresh_days: 30,
+        }
+    }
+}
+
+impl SessionSettings {
+    /// The life of an access token, in seconds.
+    #[must_use]
+    pub const fn access_seconds(&self) -> u64 {
+        self.access_minutes as u64 * 60
+    }
+
+    /// The life of a refresh token, in seconds.
+    #[must_use]
+    pub const fn refresh_seconds(&self) -> u64 {
+        self.refresh_days as u64 * 86_400
+    }
+}
+
 /// What a capture may hold.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CaptureSettings {
+    /// Who may read an event whose capture does not say: public, partner or private.
+    pub visibility_default: Visibility,
     /// Events in one document.
     pub events_max: usize,
     /// Bytes of one document.
@@ -68,6 +116,7 @@ pub struct CaptureSettings {
 impl Default for CaptureSettings {
     fn default() -> Self {
         Self {
+            visibility_default: Visibility::default(),
             events_max: 5_000,
             document_bytes_max: 8 << 20,
             concurrency_max: 16,
@@ -91,6 +140,14 @@ impl Default for Settings {
             block_interval_ms: 1_000,
             threads: 0,
             capture: CaptureSettings::default(),
+            admin_password: Secret::default(),
+            session: SessionSettings::default(),
+            rate: RateSettings {
+                per_second: 500.0,
+                burst: 1_000,
+                ..RateSettings::default()
+            },
+            trusted_proxies: Vec::new(),
             limits: Limits::default(),
             tls: TlsSettings::default(),
             telemetry: TelemetrySettings::default(),
@@ -114,6 +171,9 @@ impl kit::settings::Settings for Settings {
         ("PROVCHAIN_NETWORK_ID", "network_id"),
         ("JWT_SECRET", "jwt_secret"),
         ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
+        ("PROVCHAIN_ADMIN_PASSWORD", "admin_password"),
+        ("PROVCHAIN_VISIBILITY_DEFAULT", "capture.visibility_default"),
+        ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
         ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
         ("OTEL_SERVICE_NAME", "telemetry.service_name"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
@@ -158,6 +218,15 @@ impl kit::settings::Settings for Settings {
         }
         if self.capture.events_max == 0 || self.capture.concurrency_max == 0 {
             problems.push(Invalid::new("capture", "limits must be above 0"));
+        }
+        if !self.admin_password.is_empty()
+            && self.admin_password.expose().chars().count() < password::CHARACTERS_MIN
+        {
+            let reason = format!("must be at least {} characters", password::CHARACTERS_MIN);
+            problems.push(Invalid::new("admin_password", reason));
+        }
+        if self.session.access_minutes == 0 || self.session.refresh_days == 0 {
+            problems.push(Invalid::new("session", "must be above 0"));
         }
         if self.block_interval_ms == 0 {
             problems.push(Invalid::new("block_interval_ms", "must be above 0"));

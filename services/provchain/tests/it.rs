@@ -2,7 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 mod it {
+    mod api_access;
     mod api_idempotence;
+    mod api_live;
+    mod api_people;
     mod api_proofs;
     mod api_refusals;
     mod api_trace;

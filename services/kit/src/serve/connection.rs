@@ -1,6 +1,11 @@
 //! One connection, from its first byte to its end.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    pin::pin,
+    sync::Arc,
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::FromRequestParts, response::IntoResponse};
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
@@ -54,6 +59,21 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// The address of the client itself: that of the other end, unless that is one of these proxies,
+    /// which say last in `X-Forwarded-For` whom they speak for. What a client writes there itself
+    /// stands before, and is not believed.
+    #[must_use]
+    pub fn client(&self, headers: &http::HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+        let remote = self.remote.ip().to_canonical();
+        if !proxies.contains(&remote) {
+            return remote;
+        }
+        let mut named = headers.get_all("x-forwarded-for").iter().rev();
+        let last = named.next().and_then(|value| value.to_str().ok());
+        last.and_then(|list| list.rsplit(',').next()?.trim().parse().ok())
+            .unwrap_or(remote)
+    }
+
     /// The peer's identity, for routes that only peers may call.
     ///
     /// # Errors
@@ -252,4 +272,33 @@ fn upgrade_required() -> Response<Body> {
     problem
         .with_header(header::UPGRADE, upgrade)
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_proxy_of_ours_says_whom_it_speaks_for() {
+        let connection = |remote: &str| Connection {
+            remote: SocketAddr::new(remote.parse().expect("an address"), 1),
+            tls: false,
+            peer_certificate: None,
+        };
+        let proxies = ["10.0.0.1".parse().expect("an address")];
+        let mut headers = http::HeaderMap::new();
+        let forwarded = "203.0.113.9, 198.51.100.7";
+        headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));
+        for (remote, client) in [
+            ("10.0.0.1", "198.51.100.7"),
+            ("::ffff:10.0.0.1", "198.51.100.7"),
+            ("192.0.2.1", "192.0.2.1"),
+        ] {
+            let found = connection(remote).client(&headers, &proxies);
+            assert_eq!(found.to_string(), client);
+        }
+        headers.insert("x-forwarded-for", HeaderValue::from_static("unknown"));
+        let found = connection("10.0.0.1").client(&headers, &proxies);
+        assert_eq!(found.to_string(), "10.0.0.1");
+    }
 }

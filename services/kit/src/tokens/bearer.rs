@@ -23,15 +23,18 @@ impl Bearer {
         if roles.contains(&self.0.role.as_str()) {
             return Ok(&self.0);
         }
-        let detail = format!(
-            "this needs the role {}; the token has {}",
-            roles.join(" or "),
-            self.0.role
-        );
-        let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
-        let problem = Problem::new(StatusCode::FORBIDDEN).with_detail(detail);
-        Err(problem.with_header(header::WWW_AUTHENTICATE, challenge))
+        Err(insufficient_scope(roles, &self.0.role))
     }
+}
+
+/// 403 for somebody who is known and has another role (RFC 6750, section 3.1).
+#[must_use]
+pub fn insufficient_scope(roles: &[&str], role: &str) -> Problem {
+    let needed = roles.join(" or ");
+    let detail = format!("this needs the role {needed}; the token has {role}");
+    let challenge = HeaderValue::from_static("Bearer error=\"insufficient_scope\"");
+    let problem = Problem::new(StatusCode::FORBIDDEN).with_detail(detail);
+    problem.with_header(header::WWW_AUTHENTICATE, challenge)
 }
 
 impl<S: Sync> FromRequestParts<S> for Bearer {
@@ -40,12 +43,15 @@ impl<S: Sync> FromRequestParts<S> for Bearer {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let keys = parts.extensions.get::<Keys>();
         let keys = keys.ok_or_else(|| Problem::internal("the router has no Extension<Keys>"))?;
-        Ok(Self(keys.verify(token(&parts.headers)?)?))
+        Ok(Self(keys.verify(bearer_token(&parts.headers)?)?))
     }
 }
 
 /// The only token of the only `Authorization` header (RFC 6750, section 2.1).
-fn token(headers: &HeaderMap) -> Result<&str, TokenError> {
+///
+/// # Errors
+/// [`TokenError::Missing`] without one, [`TokenError::Malformed`] with several.
+pub fn bearer_token(headers: &HeaderMap) -> Result<&str, TokenError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or(TokenError::Missing)?;
     if values.next().is_some() {

@@ -5,35 +5,41 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::problem::{Json, Path, Problem};
-use kit::tokens::Bearer;
 use serde_json::{Value, json};
 
 use super::error::Conflict;
-use super::{Api, ApiError, Shared};
+use super::{Api, ApiError};
+use crate::access::{Access, Caller, Visibility};
 use crate::documents;
 use crate::epcis::{Document, Event, Issue, Rule, capture};
 use crate::ledger::entry::NewEntry;
-use crate::ledger::identity::{Identifying, Identity, LedgerSecret};
+use crate::ledger::identity::{Identity, LedgerSecret};
 use crate::ledger::key::{Custody, EntryKey};
 use crate::ledger::leaf::Kind;
 use crate::ledger::payload::{ContentType, Payload};
+use crate::machine::VERSION_OF_ACCESS;
 use crate::machine::command::{Accepted, Capture, Command, Duplicate, Entry, change, reply};
 use crate::machine::read;
 
-/// Roles whose holders may write. Consumers and auditors read.
-pub(super) const WRITERS: &[&str] = &["farmer", "processor", "transporter", "retailer", "admin"];
+/// Who may read the captured events beside their owner: public, partner or private.
+const VISIBILITY: &str = "provchain-visibility";
 
 /// Takes a document in, all of its events or none.
 pub(super) async fn capture(
     State(api): State<Api>,
-    bearer: Bearer,
+    caller: Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let claims = bearer.require_role(WRITERS)?;
     check_headers(&headers)?;
     let id = uuid::Uuid::now_v7().to_string();
-    let accepted = take_in(&api, claims.sub.clone(), id.clone(), body, None).await?;
+    let capture = NewCapture {
+        id: id.clone(),
+        visibility: visibility(&api, &headers)?,
+        body,
+        events_max: None,
+    };
+    let accepted = take_in(&api, caller, capture).await?;
     let location = HeaderValue::from_str(&format!("/capture/{id}")).map_err(Problem::internal)?;
     let receipt = json!({
         "captureID": id,
@@ -81,25 +87,52 @@ pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     Ok(())
 }
 
+/// What the request says of who may read its events.
+pub(super) fn visibility(api: &Api, headers: &HeaderMap) -> Result<Visibility, Problem> {
+    let Some(value) = headers.get(VISIBILITY) else {
+        return Ok(api.visibility_default);
+    };
+    let text = value.to_str().unwrap_or_default();
+    text.parse()
+        .map_err(|reason| Problem::bad_request(format!("Provchain-Visibility: {reason}")))
+}
+
+/// A document that is to be captured.
+pub(super) struct NewCapture {
+    /// The capture's id; empty for a single event.
+    pub id: String,
+    pub visibility: Visibility,
+    pub body: Bytes,
+    pub events_max: Option<usize>,
+}
+
 /// Checks, seals and proposes; returns once a majority has the events on disk.
 pub(super) async fn take_in(
     api: &Api,
-    submitter: String,
-    id: String,
-    body: Bytes,
-    events_max: Option<usize>,
+    caller: Caller,
+    capture: NewCapture,
 ) -> Result<Accepted, ApiError> {
+    let NewCapture {
+        id,
+        visibility,
+        body,
+        events_max,
+    } = capture;
+    api.require_version(VERSION_OF_ACCESS)?;
+    let (submitter, owner) = (caller.name, caller.party);
     let turn = api.capture_turn().await?;
     let secret = api.founded().await?.secret;
     let time_ms = kit::clock::unix_ms();
     let mut limits = api.limits.clone();
     limits.events_max = events_max.unwrap_or(limits.events_max);
     let bytes_max = api.command_bytes_max;
+    let party = owner.clone();
     let sealed = tokio::task::spawn_blocking(move || {
         let document = capture::parse(&body, &limits).map_err(ApiError::Invalid)?;
         let sealer = Sealer {
             document: &document,
             submitter: &submitter,
+            owner: &party,
             secret: &secret,
             time_ms,
             limits: &limits,
@@ -116,6 +149,8 @@ pub(super) async fn take_in(
         id,
         time_ms,
         entries,
+        owner,
+        visibility: visibility.code().into(),
     }));
     // An event has one identity, so applying the command twice is applying it once.
     let proposed = api.cluster.propose_idempotent(&command).await?;
@@ -168,6 +203,7 @@ fn conflict(refused: &[Duplicate], ids: &[Option<String>]) -> ApiError {
 struct Sealer<'a> {
     document: &'a Document,
     submitter: &'a str,
+    owner: &'a str,
     secret: &'a LedgerSecret,
     time_ms: u64,
     limits: &'a crate::epcis::Limits,
@@ -199,7 +235,8 @@ impl Sealer<'_> {
         let costly = |message| too_costly(Some(position), message);
         let fault = |reason: String| ApiError::Internal(format!("event {position}: {reason}"));
         let statements = documents::event_statements(event, self.limits).map_err(costly)?;
-        let identifying = documents::event_identifying(event, self.limits).map_err(costly)?;
+        let mut identifying = documents::event_identifying(event, self.limits).map_err(costly)?;
+        identifying.owner = self.owner.to_owned();
         let identity =
             Identity::new(self.secret, &identifying).map_err(|error| fault(error.to_string()))?;
         let stored = event.self_contained(&self.document.context);
@@ -240,12 +277,20 @@ fn too_costly(event: Option<usize>, message: String) -> ApiError {
 /// `GET /capture/{id}`: what became of a capture (EPCIS 2.0, section 12.6).
 pub(super) async fn job(
     State(api): State<Api>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let wanted = id.clone();
     let found = api.read(move |state| read::capture(state, &wanted)).await?;
-    let (time_ms, events) =
-        found.ok_or_else(|| ApiError::NotFound(format!("there is no capture {id}")))?;
+    // Somebody else's capture is none that the caller knows of.
+    let access = |capture: &read::StoredCapture| Access {
+        owner: capture.owner,
+        visibility: Visibility::Private,
+    };
+    let capture = found
+        .filter(|capture| caller.viewer.sees(access(capture)))
+        .ok_or_else(|| ApiError::NotFound(format!("there is no capture {id}")))?;
+    let (time_ms, events) = (capture.time_ms, capture.events);
     let time = kit::clock::rfc3339(time_ms);
     Ok(Json(json!({
         "captureID": id,
@@ -257,21 +302,4 @@ pub(super) async fn job(
         "events": events,
         "errors": [],
     })))
-}
-
-impl Shared {
-    /// The entry of the event with this `eventID`.
-    pub(super) async fn entry_of(&self, event_id: &str) -> Result<Option<u64>, ApiError> {
-        let secret = self.founded().await?.secret;
-        let identifying = Identifying {
-            event_id: Some(event_id.to_owned()),
-            ..Identifying::default()
-        };
-        let identity = Identity::new(&secret, &identifying)
-            .map_err(|error| ApiError::Internal(error.to_string()))?;
-        let found = self
-            .read(move |state| read::identity(state, identity.key.as_bytes()))
-            .await?;
-        Ok(found.map(|(entry, _)| entry))
-    }
 }

@@ -7,6 +7,7 @@ use kit::problem::{Json, Path, Problem};
 use serde_json::{Value, json};
 
 use super::{Api, ApiError, Shared};
+use crate::access::Caller;
 use crate::ledger::leaf::Leaf;
 use crate::ledger::payload::ContentType;
 use crate::machine::read::{self, StoredEntry};
@@ -41,16 +42,27 @@ pub(super) async fn entry(
 /// The event of an entry, as it was captured.
 pub(super) async fn event(
     State(api): State<Api>,
+    caller: Caller,
     Path(index): Path<u64>,
 ) -> Result<Response, Problem> {
-    event_response(&api, index).await
+    event_response(&api, &caller, index).await
 }
 
-pub(super) async fn event_response(api: &Api, index: u64) -> Result<Response, Problem> {
+pub(super) async fn event_response(
+    api: &Api,
+    caller: &Caller,
+    index: u64,
+) -> Result<Response, Problem> {
     let stored = api.stored(index).await?;
-    let document = stored
-        .document()
-        .ok_or_else(|| ApiError::NotFound(format!("the content of entry {index} was erased")))?;
+    // Opened in any case: how long that takes tells nobody whether it is theirs to read.
+    let document = stored.document();
+    let document = document
+        .filter(|_| caller.viewer.sees(stored.access))
+        .ok_or_else(|| {
+            ApiError::NotFound(format!(
+                "the content of entry {index} was erased, or is not for you"
+            ))
+        })?;
     let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
     Ok(([(header::CONTENT_TYPE, kind)], document).into_response())
 }

@@ -23,6 +23,9 @@ pub enum ApiError {
         /// The events that were refused.
         conflicts: Vec<Conflict>,
     },
+    /// There is such a thing already.
+    #[error("{0}")]
+    Exists(String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
@@ -100,6 +103,7 @@ impl From<ApiError> for Problem {
                     .with_type("epcisException:ResourceAlreadyExistsException")
                     .with("conflicts", conflicts)
             }
+            ApiError::Exists(_) => problem(StatusCode::CONFLICT),
             ApiError::NotFound(_) => problem(StatusCode::NOT_FOUND),
             ApiError::BadRequest(_) => problem(StatusCode::BAD_REQUEST),
             ApiError::Propose(ProposeError::TooLarge { .. }) => {

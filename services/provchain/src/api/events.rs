@@ -5,23 +5,29 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::problem::{Json, Path, Problem};
-use kit::tokens::Bearer;
 use serde_json::json;
 
-use super::capture::{WRITERS, check_headers, take_in};
+use super::capture::{NewCapture, check_headers, take_in, visibility};
 use super::entries::event_response;
 use super::{Api, ApiError};
+use crate::access::Caller;
+use crate::index::entry_of;
 
 /// Takes one event in.
 pub(super) async fn post(
     State(api): State<Api>,
-    bearer: Bearer,
+    caller: Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let claims = bearer.require_role(WRITERS)?;
     check_headers(&headers)?;
-    let accepted = take_in(&api, claims.sub.clone(), String::new(), body, Some(1)).await?;
+    let capture = NewCapture {
+        id: String::new(),
+        visibility: visibility(&api, &headers)?,
+        body,
+        events_max: Some(1),
+    };
+    let accepted = take_in(&api, caller, capture).await?;
     let Some(entry) = accepted.entries.first() else {
         return Err(Problem::bad_request("there is no event in the document"));
     };
@@ -35,11 +41,17 @@ pub(super) async fn post(
 /// The event with an `eventID`.
 pub(super) async fn get(
     State(api): State<Api>,
+    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response, Problem> {
-    let entry = api
-        .entry_of(&id)
-        .await?
-        .ok_or_else(|| ApiError::NotFound(format!("there is no event with the id {id}")))?;
-    event_response(&api, entry).await
+    api.indexed().await?;
+    let (wanted, viewer) = (id.clone(), caller.viewer.clone());
+    let found = api
+        .index
+        .read(move |index| entry_of(index, &wanted, &viewer))
+        .await
+        .map_err(ApiError::from)?;
+    let entry =
+        found.ok_or_else(|| ApiError::NotFound(format!("there is no event with the id {id}")))?;
+    event_response(&api, &caller, entry).await
 }

@@ -128,7 +128,7 @@ pub(super) async fn blocks(
     Ok(Json(json!({ "blocks": blocks })))
 }
 
-fn block_json(block: &Block) -> Value {
+pub(super) fn block_json(block: &Block) -> Value {
     let header = &block.header;
     json!({
         "height": header.height,

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::ledger::Tree;
 use super::{Api, ApiError, Shared};
+use crate::access::{Caller, Viewer};
 use crate::ledger::merkle::{TileHashes, prove_consistency, prove_inclusion, root_at};
 use crate::ledger::proof::{Disclose, Disclosed, ProofFile, ProvenEntry};
 use crate::machine::read::{self, ReadError, StoredEntry, Tiles, damaged};
@@ -130,6 +131,7 @@ pub(super) struct Entries {
 /// `GET /api/v1/proofs/entries?indices=1,2,3`: a proof file, for `provchain verify`.
 pub(super) async fn entries(
     State(api): State<Api>,
+    caller: Caller,
     Query(query): Query<Entries>,
 ) -> Result<Response, Problem> {
     let mut indices = query
@@ -140,14 +142,20 @@ pub(super) async fn entries(
         .map_err(|_| Problem::bad_request("indices are numbers, separated by commas"))?;
     indices.sort_unstable();
     indices.dedup();
-    let file = api.prove(indices, !query.closed).await?;
+    let viewer = (!query.closed).then_some(caller.viewer);
+    let file = api.prove(indices, viewer).await?;
     let kind = HeaderValue::from_static("application/json");
     Ok(([(header::CONTENT_TYPE, kind)], file.to_json()).into_response())
 }
 
 impl Shared {
-    /// A proof file of these entries, in ascending order, under a checkpoint of this moment.
-    pub(super) async fn prove(&self, indices: Vec<u64>, open: bool) -> Result<ProofFile, ApiError> {
+    /// A proof file of these entries, in ascending order, under a checkpoint of this moment. What the
+    /// viewer may read is disclosed; of the others it proves that they exist.
+    pub(super) async fn prove(
+        &self,
+        indices: Vec<u64>,
+        viewer: Option<Viewer>,
+    ) -> Result<ProofFile, ApiError> {
         if indices.len() > ENTRIES_MAX {
             return Err(ApiError::BadRequest(format!(
                 "a proof file holds {ENTRIES_MAX} entries at most, these are {}",
@@ -178,7 +186,11 @@ impl Shared {
             let limits = crate::epcis::Limits::stored();
             proven
                 .into_iter()
-                .map(|(stored, inclusion)| disclose(&stored, inclusion, open, &limits))
+                .map(|(stored, inclusion)| {
+                    let viewer = viewer.as_ref();
+                    let open = viewer.is_some_and(|viewer| viewer.sees(stored.access));
+                    disclose(&stored, inclusion, open, &limits)
+                })
                 .collect::<Result<Vec<_>, _>>()
         })
         .await

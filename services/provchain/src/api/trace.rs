@@ -5,7 +5,7 @@ use kit::problem::{Json, Path, Problem, Query};
 use serde::{Deserialize, Serialize};
 
 use super::{Api, ApiError};
-use crate::access::Viewer;
+use crate::access::Caller;
 use crate::epcis::identifier::Identifier;
 use crate::index::{IndexLinks, events, progress};
 use crate::ledger::proof::ProofFile;
@@ -48,6 +48,7 @@ pub(super) struct Answer {
 /// Walks the links from an identifier.
 pub(super) async fn trace(
     State(api): State<Api>,
+    caller: Caller,
     Path(epc): Path<String>,
     Query(question): Query<Question>,
 ) -> Result<Json<Answer>, Problem> {
@@ -66,11 +67,12 @@ pub(super) async fn trace(
         ..Limits::default()
     };
     let (start, direction) = (item.clone(), question.direction);
+    let viewer = caller.viewer.clone();
     let found = api
         .index
         .read(move |index| {
             let _turn = turn;
-            let mut links = IndexLinks::new(index, &Viewer::anybody());
+            let mut links = IndexLinks::new(index, &viewer);
             // The index may have gone on since.
             let tree_size = progress(index)?.max(size);
             if !links.knows(&start)? {
@@ -86,8 +88,11 @@ pub(super) async fn trace(
         found.ok_or_else(|| ApiError::NotFound(format!("no event names {epc}")))?;
     let proof = if question.proofs {
         Some(
-            api.prove(lineage.entries.iter().copied().collect(), true)
-                .await?,
+            api.prove(
+                lineage.entries.iter().copied().collect(),
+                Some(caller.viewer),
+            )
+            .await?,
         )
     } else {
         None

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use clap::Args;
 
+use crate::access::Visibility;
+
 /// How long one document may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 /// Between two lines of progress.
@@ -21,6 +23,9 @@ pub(super) struct Arguments {
     /// A token that may write; `provchain token` signs one
     #[arg(long, env = "PROVCHAIN_TOKEN", hide_env_values = true)]
     token: String,
+    /// Who may read the events beside their owner; the node's default otherwise
+    #[arg(long)]
+    visibility: Option<Visibility>,
     /// EPCIS 2.0 JSON-LD documents
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -35,7 +40,8 @@ impl Arguments {
         for (done, file) in self.files.iter().enumerate() {
             let body =
                 std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
-            let receipt = send(&client, &url, &self.token, body)
+            let receipt = self
+                .send(&client, &url, body)
                 .await
                 .with_context(|| format!("{}", file.display()))?;
             events += receipt["entries"].as_array().map_or(0, Vec::len);
@@ -54,37 +60,42 @@ impl Arguments {
     }
 }
 
-/// Sends a document, and again while the cluster has no leader: capturing twice captures once.
-async fn send(
-    client: &reqwest::Client,
-    url: &str,
-    token: &str,
-    body: Vec<u8>,
-) -> anyhow::Result<serde_json::Value> {
-    const TRIES: u32 = 5;
-    for attempt in 1..=TRIES {
-        let sent = client
-            .post(url)
-            .bearer_auth(token)
-            .header("content-type", "application/ld+json")
-            .body(body.clone())
-            .send()
-            .await;
-        match sent {
-            Ok(response) if response.status().is_success() => return Ok(response.json().await?),
-            Ok(response) => {
-                let status = response.status();
-                let text = response.text().await.unwrap_or_default();
-                if status != reqwest::StatusCode::SERVICE_UNAVAILABLE || attempt == TRIES {
-                    bail!("{status}: {text}");
+impl Arguments {
+    /// Sends a document, and again while the cluster has no leader: capturing twice captures once.
+    async fn send(
+        &self,
+        client: &reqwest::Client,
+        url: &str,
+        body: Vec<u8>,
+    ) -> anyhow::Result<serde_json::Value> {
+        const TRIES: u32 = 5;
+        for attempt in 1..=TRIES {
+            let mut request = client
+                .post(url)
+                .bearer_auth(&self.token)
+                .header("content-type", "application/ld+json");
+            if let Some(visibility) = self.visibility {
+                request = request.header("provchain-visibility", visibility.as_str());
+            }
+            let sent = request.body(body.clone()).send().await;
+            match sent {
+                Ok(response) if response.status().is_success() => {
+                    return Ok(response.json().await?);
                 }
+                Ok(response) => {
+                    let status = response.status();
+                    let text = response.text().await.unwrap_or_default();
+                    if status != reqwest::StatusCode::SERVICE_UNAVAILABLE || attempt == TRIES {
+                        bail!("{status}: {text}");
+                    }
+                }
+                Err(error) if attempt == TRIES => {
+                    return Err(error).with_context(|| format!("cannot reach {url}"));
+                }
+                Err(_) => {}
             }
-            Err(error) if attempt == TRIES => {
-                return Err(error).with_context(|| format!("cannot reach {url}"));
-            }
-            Err(_) => {}
+            tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        bail!("gave up")
     }
-    bail!("gave up")
 }

@@ -140,6 +140,7 @@ impl LedgerReader for Folder {
                 payload: entry.payload,
                 key: entry.key,
                 identity,
+                owner: read::party_name(&self.state, entry.access.owner)?,
             });
         }
         Ok(records)

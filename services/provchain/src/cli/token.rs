@@ -9,17 +9,8 @@ use kit::tokens::Keys;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::access::Role;
 use crate::settings::Settings;
-
-const ROLES: [&str; 7] = [
-    "farmer",
-    "processor",
-    "transporter",
-    "retailer",
-    "consumer",
-    "auditor",
-    "admin",
-];
 
 /// Whose token, and for what.
 #[derive(Debug, Args)]
@@ -28,8 +19,8 @@ pub(super) struct Arguments {
     #[arg(long)]
     subject: String,
     /// farmer, processor, transporter, retailer or admin may write; consumer and auditor read
-    #[arg(long, value_parser = ROLES)]
-    role: String,
+    #[arg(long)]
+    role: Role,
     /// How long it is valid, such as 1h or 30d
     #[arg(long, default_value = "1h", value_parser = kit::cli::duration)]
     ttl: Duration,
@@ -51,10 +42,15 @@ impl kit::settings::Settings for TokenSettings {
 
 impl Arguments {
     pub(super) fn run(&self, settings: &SettingsArgs) -> anyhow::Result<()> {
-        let keys = Keys::new(&secret(settings)?)?;
-        println!("{}", keys.issue(&self.subject, &self.role, self.ttl)?);
+        let token = keys(settings)?.issue(&self.subject, self.role.as_str(), self.ttl)?;
+        println!("{token}");
         Ok(())
     }
+}
+
+/// What signs tokens.
+pub(super) fn keys(arguments: &SettingsArgs) -> anyhow::Result<Keys> {
+    Ok(Keys::new(&secret(arguments)?)?)
 }
 
 /// The secret where it is set by its own name, else that of a node's whole settings.

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, Row, Transaction, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params};
 
+use super::visible::{Eyes, visible};
+use crate::access::Viewer;
 use crate::epcis::links::{Action, LinkSet, Role};
 use crate::epcis::{self, capture};
 use crate::machine::read::StoredEntry;
@@ -26,6 +28,7 @@ const TABLES: &str = "
         owner INTEGER NOT NULL,
         visibility INTEGER NOT NULL
     ) STRICT;
+    CREATE INDEX event_of_id ON event (id) WHERE id IS NOT NULL;
     CREATE TABLE link (
         item INTEGER NOT NULL,
         time INTEGER NOT NULL,
@@ -223,6 +226,20 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
         id: row.get(2)?,
         summary: serde_json::from_str(&summary).unwrap_or_default(),
     })
+}
+
+/// The first entry of an event with this `eventID` that the viewer may read.
+///
+/// # Errors
+/// Those of the database.
+pub fn entry_of(index: &Connection, id: &str, viewer: &Viewer) -> rusqlite::Result<Option<u64>> {
+    index
+        .prepare_cached(&format!(
+            "SELECT entry FROM event WHERE id = ?1 AND {} ORDER BY entry LIMIT 1",
+            visible(2)
+        ))?
+        .query_row(params![id, Eyes::from(viewer)], |row| row.get(0))
+        .optional()
 }
 
 /// The events of `entries` that the index knows, in their order.

@@ -43,6 +43,9 @@ impl std::fmt::Debug for LedgerSecret {
 /// What makes an event the one it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identifying {
+    /// The name of the party that says so; empty in entries from before they had owners. What one party
+    /// records does not keep another from recording anything, nor tell it that it is there.
+    pub owner: String,
     /// Its `eventID`, if it has one.
     pub event_id: Option<String>,
     /// Whether it declares an earlier event wrong. Such an event carries the `eventID` of the one
@@ -78,10 +81,25 @@ impl Identity {
         if event.statements.iter().any(predicate) {
             return Err(Error::Refused("an identity over a recordTime"));
         }
-        let content = secret.mac(b"provchain/v1 content\0", &event.statements);
+        let tags: [&[u8]; 3] = if event.owner.is_empty() {
+            [
+                b"provchain/v1 content\0",
+                b"provchain/v1 event id\0",
+                b"provchain/v1 error declaration id\0",
+            ]
+        } else {
+            [
+                b"provchain/v2 content\0",
+                b"provchain/v2 event id\0",
+                b"provchain/v2 error declaration id\0",
+            ]
+        };
+        let owner = Some(&event.owner).filter(|owner| !owner.is_empty());
+        let mac = |tag, items: &[String]| secret.mac(tag, owner.into_iter().chain(items));
+        let content = mac(tags[0], &event.statements);
         let key = match (&event.event_id, event.error_declaration) {
-            (Some(id), false) => secret.mac(b"provchain/v1 event id\0", [id]),
-            (Some(id), true) => secret.mac(b"provchain/v1 error declaration id\0", [id]),
+            (Some(id), false) => mac(tags[1], std::slice::from_ref(id)),
+            (Some(id), true) => mac(tags[2], std::slice::from_ref(id)),
             (None, _) => content,
         };
         Ok(Self { key, content })

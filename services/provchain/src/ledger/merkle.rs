@@ -20,12 +20,14 @@ mod appender;
 mod frontier;
 mod prove;
 mod tile;
+mod tile_path;
 mod verify;
 
 pub use appender::Appender;
 pub use frontier::Frontier;
 pub use prove::{HashSource, Leaves, prove_consistency, prove_inclusion, root_at};
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, TileSource};
+pub use tile_path::TilePath;
 pub use verify::{
     verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
 };

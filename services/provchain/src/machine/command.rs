@@ -1,10 +1,12 @@
 //! What changes the ledger, and what it answers: protobuf, so that fields can be added.
 
+pub mod access;
+
 /// A change of the ledger.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which one.
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5")]
     pub change: Option<change::Change>,
 }
 
@@ -25,6 +27,9 @@ pub mod change {
         /// Seals a block.
         #[prost(message, tag = "4")]
         Seal(super::Seal),
+        /// Changes who is who.
+        #[prost(message, tag = "5")]
+        Access(super::access::ChangeAccess),
     }
 }
 
@@ -65,6 +70,12 @@ pub struct Capture {
     /// The sealed events.
     #[prost(message, repeated, tag = "3")]
     pub entries: Vec<Entry>,
+    /// The name of the party that captures them.
+    #[prost(string, tag = "4")]
+    pub owner: String,
+    /// The code of who may read them beside their owner.
+    #[prost(uint32, tag = "5")]
+    pub visibility: u32,
 }
 
 /// A sealed event.
@@ -99,7 +110,7 @@ pub struct Seal {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// Which one.
-    #[prost(oneof = "reply::Reply", tags = "1, 2, 3")]
+    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4")]
     pub reply: Option<reply::Reply>,
 }
 
@@ -117,6 +128,9 @@ pub mod reply {
         /// Nothing was changed.
         #[prost(message, tag = "3")]
         Refused(super::Refused),
+        /// What a change of the directory came to.
+        #[prost(message, tag = "4")]
+        Access(super::access::AccessChanged),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use crate::access::{Access, Visibility};
+use crate::access::{Access, PartyId, Visibility};
 use crate::ledger::block::Block;
 use crate::ledger::entry::{self, OpenedEntry, StatementsOf};
 use crate::ledger::identity::LedgerSecret;
@@ -90,8 +90,15 @@ pub struct StoredEntry {
     pub access: Access,
 }
 
-/// The columns of [`StoredEntry`], in its order.
-const ENTRY: &str = "idx, leaf, payload, key, owner, visibility";
+/// The columns of [`StoredEntry`], in its order. Before the machine's second version entries are
+/// nobody's, and public.
+fn entry_columns(state: &Connection) -> rusqlite::Result<&'static str> {
+    Ok(if super::schema::has_access(state)? {
+        "idx, leaf, payload, key, owner, visibility"
+    } else {
+        "idx, leaf, payload, key, 0, 0"
+    })
+}
 
 impl StoredEntry {
     fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
@@ -143,8 +150,9 @@ const PAGE_BYTES: usize = 16 << 20;
 /// Up to `limit` entries from `from` on, fewer where they are large, and one at least if there is
 /// one.
 pub fn entries(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<Vec<StoredEntry>> {
+    let columns = entry_columns(state)?;
     let mut select = state.prepare_cached(&format!(
-        "SELECT {ENTRY} FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2"
+        "SELECT {columns} FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2"
     ))?;
     let (mut page, mut bytes) = (Vec::new(), 0);
     for entry in select.query_map(params![from, limit], StoredEntry::from_row)? {
@@ -160,8 +168,9 @@ pub fn entries(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<
 
 /// The entry at `index`.
 pub fn entry(state: &Connection, index: u64) -> rusqlite::Result<Option<StoredEntry>> {
+    let columns = entry_columns(state)?;
     state
-        .prepare_cached(&format!("SELECT {ENTRY} FROM entry WHERE idx = ?1"))?
+        .prepare_cached(&format!("SELECT {columns} FROM entry WHERE idx = ?1"))?
         .query_row([index], StoredEntry::from_row)
         .optional()
 }
@@ -172,6 +181,18 @@ pub fn leaf(state: &Connection, index: u64) -> rusqlite::Result<Option<Vec<u8>>>
         .prepare_cached("SELECT leaf FROM entry WHERE idx = ?1")?
         .query_row([index], |row| row.get(0))
         .optional()
+}
+
+/// The encoded leaves of up to `limit` entries from `from` on.
+pub fn leaves(state: &Connection, from: u64, limit: usize) -> rusqlite::Result<Vec<Vec<u8>>> {
+    // An index is a signed number there.
+    let Ok(from) = i64::try_from(from) else {
+        return Ok(Vec::new());
+    };
+    state
+        .prepare_cached("SELECT leaf FROM entry WHERE idx >= ?1 ORDER BY idx LIMIT ?2")?
+        .query_map(params![from, limit], |row| row.get(0))?
+        .collect()
 }
 
 /// The entry and the content hash that belong to an identity.
@@ -191,6 +212,18 @@ pub fn identity_of(
         .prepare_cached("SELECT key, content FROM identity WHERE entry = ?1")?
         .query_row([entry], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()
+}
+
+/// The name of a party; of nobody, and of one that is not known, it is empty.
+pub fn party_name(state: &Connection, party: PartyId) -> rusqlite::Result<String> {
+    if party == 0 {
+        return Ok(String::new());
+    }
+    let name = state
+        .prepare_cached("SELECT name FROM party WHERE id = ?1")?
+        .query_row([party], |row| row.get(0))
+        .optional()?;
+    Ok(name.unwrap_or_default())
 }
 
 fn decode_block(row: &Row<'_>) -> rusqlite::Result<Block> {
@@ -236,11 +269,38 @@ pub fn nodes(state: &Connection) -> rusqlite::Result<Vec<KnownNode>> {
         .collect()
 }
 
-/// When a capture was taken in and of how many events.
-pub fn capture(state: &Connection, id: &str) -> rusqlite::Result<Option<(u64, u64)>> {
+/// A capture that was taken in.
+#[derive(Clone, Debug)]
+pub struct StoredCapture {
+    /// Its id.
+    pub id: String,
+    /// When, in milliseconds since 1970-01-01T00:00:00Z.
+    pub time_ms: u64,
+    /// How many of its events are in the ledger.
+    pub events: u64,
+    /// The party that captured.
+    pub owner: PartyId,
+}
+
+/// The capture with this id.
+pub fn capture(state: &Connection, id: &str) -> rusqlite::Result<Option<StoredCapture>> {
+    let owner = if super::schema::has_access(state)? {
+        "owner"
+    } else {
+        "0"
+    };
     state
-        .prepare_cached("SELECT time_ms, entries FROM capture WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
+        .prepare_cached(&format!(
+            "SELECT id, time_ms, entries, {owner} FROM capture WHERE id = ?1"
+        ))?
+        .query_row([id], |row| {
+            Ok(StoredCapture {
+                id: row.get(0)?,
+                time_ms: row.get(1)?,
+                events: row.get(2)?,
+                owner: row.get(3)?,
+            })
+        })
         .optional()
 }
 

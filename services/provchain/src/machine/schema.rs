@@ -43,20 +43,72 @@ pub(super) const MIGRATIONS: &[&str] = &[
          time_ms INTEGER NOT NULL,
          entries INTEGER NOT NULL
      ) STRICT, WITHOUT ROWID;",
-    // 2: whose an entry is and who may read it. What was there before is nobody's, and public.
+    // 2: whose an entry is and who may read it, and who is who. What was there before is nobody's,
+    // and public.
     "CREATE TABLE party (
          id INTEGER PRIMARY KEY,
          name TEXT NOT NULL UNIQUE
      ) STRICT;
      ALTER TABLE entry ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
-     ALTER TABLE entry ADD COLUMN visibility INTEGER NOT NULL DEFAULT 0;",
+     ALTER TABLE entry ADD COLUMN visibility INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE capture ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE user (
+         name TEXT PRIMARY KEY,
+         role TEXT NOT NULL,
+         party INTEGER NOT NULL,
+         password TEXT,
+         disabled INTEGER NOT NULL,
+         valid_from INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE api_key (
+         id TEXT PRIMARY KEY,
+         user TEXT NOT NULL,
+         hash BLOB NOT NULL,
+         label TEXT NOT NULL,
+         created_ms INTEGER NOT NULL,
+         expires INTEGER
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE partner (
+         party INTEGER NOT NULL,
+         partner INTEGER NOT NULL,
+         PRIMARY KEY (party, partner)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE session (
+         hash BLOB PRIMARY KEY,
+         user TEXT NOT NULL,
+         family TEXT NOT NULL,
+         expires INTEGER NOT NULL,
+         used INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX session_of_user ON session (user, family);
+     CREATE INDEX session_of_family ON session (family);
+     CREATE INDEX session_ends ON session (expires);
+     CREATE TABLE revoked (
+         id TEXT PRIMARY KEY,
+         expires INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE audit (
+         id INTEGER PRIMARY KEY,
+         time_ms INTEGER NOT NULL,
+         actor TEXT NOT NULL,
+         action TEXT NOT NULL,
+         target TEXT NOT NULL,
+         detail TEXT NOT NULL
+     ) STRICT;",
 ];
 
 /// Whether the first migration has run.
 pub(super) fn exists(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "ledger")
+}
+
+/// Whether the second one has.
+pub(super) fn has_access(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "user")
+}
+
+fn has_table(state: &Connection, name: &str) -> rusqlite::Result<bool> {
     state
-        .prepare_cached(
-            "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'ledger'",
-        )?
-        .query_row([], |row| row.get(0))
+        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?
+        .exists([name])
 }

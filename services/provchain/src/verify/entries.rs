@@ -96,7 +96,9 @@ impl<R: LedgerReader> Run<'_, R> {
         if let Some((secret, identifying_of)) = self.verifier.identities
             && leaf.kind == Kind::Event
         {
-            let event = identifying_of(&opened.payload.document).map_err(EntryFault::Meaning)?;
+            let mut event =
+                identifying_of(&opened.payload.document).map_err(EntryFault::Meaning)?;
+            event.owner.clone_from(&record.owner);
             if Identity::new(secret, &event).ok() != record.identity {
                 return Err(EntryFault::Identity);
             }

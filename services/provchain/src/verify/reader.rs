@@ -21,6 +21,8 @@ pub struct EntryRecord {
     pub key: Option<Vec<u8>>,
     /// The identity of the event; erasure may have removed it.
     pub identity: Option<Identity>,
+    /// The name of the party that captured it, which is part of its identity.
+    pub owner: String,
 }
 
 /// A block as it is stored.

@@ -1,11 +1,11 @@
 //! Proofs, checkpoints and blocks from the API hold by the ledger's own arithmetic.
 
 use provchain::ledger::Digest;
-use provchain::ledger::merkle::{verify_consistency, verify_inclusion};
+use provchain::ledger::merkle::{self, verify_consistency, verify_inclusion};
 use provchain::ledger::note::{Note, VerifierKey};
 use serde_json::Value;
 
-use super::cluster::Ledger;
+use super::cluster::{Answer, Ledger};
 
 fn digest(value: &Value) -> Digest {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
@@ -106,4 +106,71 @@ async fn three_nodes_sign_one_tree_each_with_its_key_and_blocks_cover_it() {
         assert_eq!(proof["fromRoot"], block["treeRoot"]);
     }
     assert_eq!(next, tree.size);
+}
+
+/// What a client of `tlog-tiles` does, by nothing but the specification.
+#[tokio::test]
+async fn the_tree_and_its_leaves_are_served_as_tiles_under_every_checkpoint() {
+    let ledger = Ledger::start(1).await;
+    let node = ledger.first();
+    let tile = async |path: &str| ledger.get(node, &format!("/tile/{path}")).await;
+    let hashes = |answer: &Answer| -> Vec<Digest> {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.kind, "application/octet-stream");
+        let (hashes, rest) = answer.body.as_chunks::<32>();
+        assert_eq!(rest.len(), 0);
+        hashes.iter().copied().map(Digest).collect()
+    };
+    ledger.capture_sample(70, 54).await;
+    let early = ledger.tree(node).await;
+    let small = hashes(&tile("0/000.p/70").await);
+    assert_eq!(merkle::root_of(&small), digest(&early.root.into()));
+
+    ledger.capture_sample(530, 55).await;
+    let tree = ledger.tree(node).await;
+    assert_eq!(tree.size, 600);
+    let full = [tile("0/000").await, tile("0/001").await];
+    let mut leaves: Vec<Digest> = full.iter().flat_map(hashes).collect();
+    leaves.extend(hashes(&tile("0/002.p/88").await));
+    assert_eq!(merkle::root_of(&leaves), digest(&tree.root.into()));
+    // A hash of level 1 is the root of a full tile; the partial one has none.
+    let above = hashes(&tile("1/000.p/2").await);
+    assert_eq!(
+        above,
+        [
+            merkle::root_of(&leaves[..256]),
+            merkle::root_of(&leaves[256..512])
+        ]
+    );
+    // What was under the checkpoint of then is there still.
+    assert_eq!(hashes(&tile("0/000.p/70").await), small);
+
+    let mut bundled = Vec::new();
+    for path in ["entries/000", "entries/001", "entries/002.p/88"] {
+        let answer = tile(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        let mut rest = &answer.body[..];
+        while let [high, low, more @ ..] = rest {
+            let (leaf, more) = more.split_at(u16::from_be_bytes([*high, *low]).into());
+            bundled.push(merkle::leaf_hash(leaf));
+            rest = more;
+        }
+    }
+    assert_eq!(bundled, leaves);
+
+    for absent in [
+        "0/002",
+        "0/002.p/89",
+        "0/003.p/1",
+        "1/000",
+        "2/000.p/1",
+        "entries/002",
+        "entries/002.p/89",
+        "entries/003.p/1",
+        "0/x018/x446/x744/x073/x709/x551/615",
+        "0/2.p/88",
+        "text",
+    ] {
+        tile(absent).await.problem(404);
+    }
 }

@@ -282,6 +282,15 @@ async fn questions_that_cannot_be_answered_say_why() {
         .collect::<Vec<_>>()
         .join(",");
     let many = format!("/api/v1/proofs/entries?indices={many}");
+    let capture = ledger.request(Method::GET, node, "/capture/unknown");
+    let capture = answer(capture.bearer_auth(&ledger.token))
+        .await
+        .expect("an answer");
+    assert!(
+        capture.problem(404)["detail"]
+            .to_string()
+            .contains("unknown")
+    );
     for (path, status, part) in [
         ("/api/v1/nothing", 404, "/api/v1/nothing"),
         ("/api/v1/entries/99999", 404, "99999"),
@@ -289,7 +298,6 @@ async fn questions_that_cannot_be_answered_say_why() {
         ("/api/v1/entries/-1", 400, ""),
         ("/api/v1/entries/one", 400, ""),
         ("/events/urn:uuid:unknown", 404, "urn:uuid:unknown"),
-        ("/capture/unknown", 404, "unknown"),
         (
             "/api/v1/trace/urn%3Aepc%3Aid%3Asgtin%3A0614141.107346.404?direction=up",
             404,

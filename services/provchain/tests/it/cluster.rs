@@ -59,12 +59,14 @@ impl Ledger {
         let nodes = Cluster::builder(workspace.catalogue(), "provchain")
             .dir(folder.path().join("cluster"))
             .nodes(count)
+            // What a test says nothing of is to be read without a token.
+            .env("PROVCHAIN_VISIBILITY_DEFAULT", "public")
             .binary(PROVCHAIN)
             .patience(PATIENCE);
         let nodes = prepare(nodes).start().await.expect("the nodes start");
         nodes.wait_ready().await.expect("the nodes get ready");
         let ledger = Self {
-            token: token(&nodes, "processor"),
+            token: token(&nodes, "test", "processor"),
             nodes,
             client: reqwest::Client::builder()
                 .no_proxy()
@@ -93,7 +95,12 @@ impl Ledger {
 
     /// A token with another role.
     pub fn token_of(&self, role: &str) -> String {
-        token(&self.nodes, role)
+        token(&self.nodes, "test", role)
+    }
+
+    /// A token of somebody who acts for the party of its own name.
+    pub fn token_for(&self, subject: &str, role: &str) -> String {
+        token(&self.nodes, subject, role)
     }
 
     /// A request without a token.
@@ -263,9 +270,9 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn token(nodes: &Cluster, role: &str) -> String {
+fn token(nodes: &Cluster, subject: &str, role: &str) -> String {
     let secret = Secret::new(nodes.secret("jwt").expect("a secret"));
     let keys = Keys::new(&secret).expect("long enough");
-    keys.issue("test", role, Duration::from_secs(3600))
+    keys.issue(subject, role, Duration::from_secs(3600))
         .expect("signed")
 }

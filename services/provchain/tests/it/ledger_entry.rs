@@ -162,6 +162,7 @@ fn a_salt_and_a_statement_cannot_be_split_in_another_way() {
 fn event(id: Option<&str>, error_declaration: bool, statements: &[&str]) -> Identifying {
     let statements = statements.iter().map(ToString::to_string).collect();
     Identifying {
+        owner: String::new(),
         event_id: id.map(str::to_owned),
         error_declaration,
         statements,
@@ -180,6 +181,23 @@ fn an_event_with_an_id_is_known_by_it_and_its_content_tells_repetition_from_conf
     assert_ne!(first.content, changed.content);
     let other = identity(&event(Some("urn:uuid:2"), false, &["<a> <b> <c> ."]));
     assert_ne!(first.key, other.key);
+}
+
+#[test]
+fn the_same_event_of_two_owners_is_two_and_owner_and_id_do_not_run_into_each_other() {
+    let of = |owner: &str, id| {
+        let mut event = event(id, false, &["<a> <b> <c> ."]);
+        owner.clone_into(&mut event.owner);
+        identity(&event)
+    };
+    for id in [None, Some("urn:uuid:1")] {
+        let identities = [of("", id), of("farm", id), of("shop", id)];
+        for (one, other) in [(0, 1), (0, 2), (1, 2)] {
+            assert_ne!(identities[one].key, identities[other].key);
+            assert_ne!(identities[one].content, identities[other].content);
+        }
+    }
+    assert_ne!(of("farma", Some("b")).key, of("farm", Some("ab")).key);
 }
 
 #[test]

@@ -54,9 +54,8 @@ pub fn statements_of(document: &[u8]) -> Result<Vec<String>, String> {
 pub fn identifying_of(document: &[u8]) -> Result<Identifying, String> {
     let statements = statements_of(document)?;
     Ok(Identifying {
-        event_id: None,
-        error_declaration: false,
         statements,
+        ..Identifying::default()
     })
 }
 
@@ -143,13 +142,17 @@ impl Ledger {
                 _ => Custody::Plain,
             };
             let sealed = new_entry(event).seal(entry_key(event), custody).unwrap();
-            let event = identifying_of(document(event).as_bytes()).unwrap();
+            let mut event = identifying_of(document(event).as_bytes()).unwrap();
+            // The first entries are from before there were owners.
+            let owner = if index < 3 { "" } else { "farm" };
+            owner.clone_into(&mut event.owner);
             EntryRecord {
                 index,
                 leaf: sealed.leaf.encode().to_vec(),
                 payload: Some(sealed.payload.as_bytes().to_vec()),
                 key: Some(sealed.key.encode()),
                 identity: Some(Identity::new(&secret(), &event).unwrap()),
+                owner: owner.to_owned(),
             }
         })
     }
@@ -176,6 +179,7 @@ impl Ledger {
                     payload: None,
                     key: None,
                     identity: None,
+                    owner: String::new(),
                 }
             },
         )

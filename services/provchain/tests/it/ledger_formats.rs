@@ -117,12 +117,22 @@ fn every_value_of_the_worked_example_is_what_the_code_computes() {
     };
     let secret = LedgerSecret::from_random([0x5e; 32]);
     put(
-        "identity by content",
+        "identity by content, without an owner",
         Identity::new(&secret, &event).unwrap().key.as_bytes(),
     );
     event.event_id = Some("urn:uuid:1".to_owned());
     put(
-        "identity by event id",
+        "identity by event id, without an owner",
+        Identity::new(&secret, &event).unwrap().key.as_bytes(),
+    );
+    event.owner = "farm".to_owned();
+    put(
+        "identity by event id, of the owner farm",
+        Identity::new(&secret, &event).unwrap().key.as_bytes(),
+    );
+    event.event_id = None;
+    put(
+        "identity by content, of the owner farm",
         Identity::new(&secret, &event).unwrap().key.as_bytes(),
     );
 

@@ -335,6 +335,13 @@ fn identities_that_are_wrong_repeated_or_not_those_of_the_entries_are_found() {
         "entry 7: identity: it is not that of the event"
     );
 
+    let mut taken_over = good.clone();
+    taken_over.entries[7].owner = "shop".to_owned();
+    assert_eq!(
+        findings(&taken_over),
+        ["entry 7: identity: it is not that of the event"]
+    );
+
     let mut listed = good.clone();
     listed.identities.pop();
     assert_eq!(

@@ -1,0 +1,179 @@
+//! What is new in the ledger, kept for those who follow it: each event is opened and written out once,
+//! however many listen.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+
+use crate::ledger::block::Block;
+use crate::machine::read::StoredEntry;
+
+/// Entries that are kept; who is further behind reads them from the ledger.
+const ENTRIES_MAX: usize = 4096;
+/// Blocks that are kept.
+const BLOCKS_MAX: usize = 256;
+
+/// How far the ledger of this node has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries: the index of the next.
+    pub entries: u64,
+    /// Blocks: the height of the next.
+    pub blocks: u64,
+    /// Whether the node is going down.
+    pub closed: bool,
+}
+
+/// An entry on its way out.
+#[derive(Debug)]
+pub struct FedEntry {
+    stored: StoredEntry,
+    document: OnceLock<Option<Bytes>>,
+}
+
+impl FedEntry {
+    pub(super) fn new(stored: StoredEntry) -> Self {
+        Self {
+            stored,
+            document: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn stored(&self) -> &StoredEntry {
+        &self.stored
+    }
+
+    /// The event, if it can be read at all.
+    pub(super) fn document(&self) -> Option<&Bytes> {
+        let opened = || self.stored.document().map(Bytes::from);
+        self.document.get_or_init(opened).as_ref()
+    }
+}
+
+/// The newest entries and blocks; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Feed(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    kept: RwLock<Kept>,
+    progress: watch::Sender<Progress>,
+}
+
+#[derive(Default)]
+struct Kept {
+    entries: VecDeque<Arc<FedEntry>>,
+    blocks: VecDeque<Arc<Block>>,
+}
+
+impl Feed {
+    /// Takes in what follows: entries and blocks in their order, none left out since the last time.
+    pub(crate) fn take(&self, entries: Vec<StoredEntry>, blocks: Vec<Block>) {
+        let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let mut progress = *self.0.progress.borrow();
+        for entry in entries {
+            progress.entries = entry.index + 1;
+            if kept.entries.len() == ENTRIES_MAX {
+                kept.entries.pop_front();
+            }
+            kept.entries.push_back(Arc::new(FedEntry::new(entry)));
+        }
+        for block in blocks {
+            progress.blocks = block.header.height + 1;
+            if kept.blocks.len() == BLOCKS_MAX {
+                kept.blocks.pop_front();
+            }
+            kept.blocks.push_back(Arc::new(block));
+        }
+        drop(kept);
+        self.0.progress.send_replace(progress);
+    }
+
+    /// Begins where the ledger is, or begins anew where it was replaced by another.
+    pub(crate) fn begin(&self, at: Progress) {
+        let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = Kept::default();
+        drop(kept);
+        self.0.progress.send_replace(at);
+    }
+
+    /// Ends every stream.
+    pub(crate) fn close(&self) {
+        self.0
+            .progress
+            .send_modify(|progress| progress.closed = true);
+    }
+
+    /// How far it is, and how to hear of more.
+    pub(crate) fn progress(&self) -> watch::Receiver<Progress> {
+        self.0.progress.subscribe()
+    }
+
+    /// Up to `limit` entries from `from` on; nothing if they are not kept any more.
+    pub(super) fn entries(&self, from: u64, limit: usize) -> Option<Vec<Arc<FedEntry>>> {
+        let kept = self.0.kept.read().unwrap_or_else(PoisonError::into_inner);
+        page(&kept.entries, |entry| entry.stored.index, from, limit)
+    }
+
+    /// Up to `limit` blocks from the height `from` on; nothing if they are not kept any more.
+    pub(super) fn blocks(&self, from: u64, limit: usize) -> Option<Vec<Arc<Block>>> {
+        let kept = self.0.kept.read().unwrap_or_else(PoisonError::into_inner);
+        page(&kept.blocks, |block| block.header.height, from, limit)
+    }
+}
+
+fn page<T>(
+    kept: &VecDeque<Arc<T>>,
+    place: impl Fn(&T) -> u64,
+    from: u64,
+    limit: usize,
+) -> Option<Vec<Arc<T>>> {
+    let first = place(kept.front()?);
+    let skipped = usize::try_from(from.checked_sub(first)?).ok()?;
+    Some(
+        kept.iter()
+            .skip(skipped)
+            .take(limit)
+            .map(Arc::clone)
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{Access, Visibility};
+
+    fn entry(index: u64) -> StoredEntry {
+        StoredEntry {
+            index,
+            leaf: Vec::new(),
+            payload: None,
+            key: None,
+            access: Access {
+                owner: 1,
+                visibility: Visibility::Public,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_the_newest_and_what_is_older_is_not_passed_over() {
+        let feed = Feed::default();
+        assert!(feed.entries(0, 10).is_none());
+        feed.begin(Progress {
+            entries: 7,
+            ..Progress::default()
+        });
+        let many = ENTRIES_MAX as u64 + 100;
+        feed.take((7..7 + many).map(entry).collect(), Vec::new());
+        assert_eq!(feed.progress().borrow().entries, 7 + many);
+        assert!(feed.entries(106, 10).is_none());
+        let page = feed.entries(107, 10).unwrap();
+        let indices: Vec<_> = page.iter().map(|entry| entry.stored.index).collect();
+        assert_eq!(indices, (107..117).collect::<Vec<_>>());
+        assert_eq!(feed.entries(7 + many, 10).unwrap().len(), 0);
+    }
+}

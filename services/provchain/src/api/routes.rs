@@ -1,0 +1,109 @@
+//! Every route, whom it serves, and what for. The router, the tests of access and the documentation
+//! are made of this table: a route that is not in it does not exist.
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use http::Method;
+
+use super::caller::{Who, guard};
+use super::{Api, auth, capture, entries, events, ledger, live, people, proofs, tiles, trace};
+use crate::access::Role;
+
+/// Roles whose holders may write. Consumers and auditors read.
+pub const WRITERS: &[Role] = &[
+    Role::Farmer,
+    Role::Processor,
+    Role::Transporter,
+    Role::Retailer,
+    Role::Admin,
+];
+const KNOWN: &[Role] = &Role::ALL;
+const ADMIN: &[Role] = &[Role::Admin];
+const OVERSEERS: &[Role] = &[Role::Auditor, Role::Admin];
+
+/// One route.
+pub struct Route {
+    /// Its method.
+    pub method: Method,
+    /// Its path, with names in braces where it varies.
+    pub path: &'static str,
+    /// Whom it serves.
+    pub who: Who,
+    /// What it does, in a sentence.
+    pub summary: &'static str,
+    handler: fn() -> MethodRouter<Api>,
+}
+
+const fn route(
+    method: Method,
+    path: &'static str,
+    who: Who,
+    handler: fn() -> MethodRouter<Api>,
+    summary: &'static str,
+) -> Route {
+    Route {
+        method,
+        path,
+        who,
+        summary,
+        handler,
+    }
+}
+
+use Who::{Anybody, Roles};
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
+const PATCH: Method = Method::PATCH;
+const DELETE: Method = Method::DELETE;
+
+/// All of them.
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    // EPCIS 2.0.
+    route(POST, "/capture", Roles(WRITERS), || post(capture::capture), "Captures a document"),
+    route(GET, "/capture/{id}", Roles(KNOWN), || get(capture::job), "What became of a capture"),
+    route(POST, "/events", Roles(WRITERS), || post(events::post), "Captures one event"),
+    route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID"),
+    // The ledger.
+    route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "A signed checkpoint of the whole tree"),
+    route(GET, "/tile/{*path}", Anybody, || get(tiles::tile), "A tile of the tree, or a bundle of its leaves"),
+    route(GET, "/api/v1/live", Anybody, || get(live::live), "What enters the ledger, as it enters"),
+    route(GET, "/api/v1/ledger", Anybody, || get(ledger::ledger), "Size, root and newest block"),
+    route(GET, "/api/v1/cluster", Anybody, || get(ledger::cluster), "The members of the cluster"),
+    route(GET, "/api/v1/keys", Anybody, || get(ledger::keys), "The verifier keys of the nodes"),
+    route(GET, "/api/v1/blocks", Anybody, || get(ledger::blocks), "Blocks by height"),
+    route(GET, "/api/v1/entries/{index}", Anybody, || get(entries::entry), "What the tree holds of an entry"),
+    route(GET, "/api/v1/entries/{index}/event", Anybody, || get(entries::event), "The event of an entry"),
+    route(GET, "/api/v1/proofs/inclusion", Anybody, || get(proofs::inclusion), "That an entry is in the tree"),
+    route(GET, "/api/v1/proofs/consistency", Anybody, || get(proofs::consistency), "That the tree only grew"),
+    route(GET, "/api/v1/proofs/entries", Anybody, || get(proofs::entries), "A proof file of some entries"),
+    route(GET, "/api/v1/trace/{epc}", Anybody, || get(trace::trace), "Where a thing came from or went"),
+    // People.
+    route(POST, "/auth/login", Anybody, || post(auth::login), "Gives tokens for a password"),
+    route(POST, "/auth/refresh", Anybody, || post(auth::refresh), "Gives new tokens for a refresh token"),
+    route(POST, "/auth/logout", Anybody, || post(auth::logout), "Ends a session, and takes its tokens back"),
+    route(GET, "/auth/me", Roles(KNOWN), || get(auth::me), "Who the caller is"),
+    route(POST, "/auth/password", Roles(KNOWN), || post(auth::password), "Changes the caller's password"),
+    route(GET, "/api/v1/users", Roles(OVERSEERS), || get(people::users), "All users"),
+    route(POST, "/api/v1/users", Roles(ADMIN), || post(people::create_user), "Makes a user"),
+    route(PATCH, "/api/v1/users/{name}", Roles(ADMIN), || patch(people::change_user), "Changes a user"),
+    route(DELETE, "/api/v1/users/{name}", Roles(ADMIN), || delete(people::remove_user), "Removes a user"),
+    route(GET, "/api/v1/api-keys", Roles(KNOWN), || get(people::api_keys), "The caller's API keys; an administrator's are all"),
+    route(POST, "/api/v1/api-keys", Roles(KNOWN), || post(people::create_api_key), "Makes an API key, which is shown once"),
+    route(DELETE, "/api/v1/api-keys/{id}", Roles(KNOWN), || delete(people::remove_api_key), "Removes an API key"),
+    route(GET, "/api/v1/parties/{party}/partners", Roles(KNOWN), || get(people::partners), "Who reads what a party shows its partners"),
+    route(PUT, "/api/v1/parties/{party}/partners", Roles(WRITERS), || put(people::set_partners), "Says who a party's partners are"),
+    route(POST, "/api/v1/tokens/revoke", Roles(ADMIN), || post(people::revoke_token), "Takes a token back"),
+    route(GET, "/api/v1/audit", Roles(OVERSEERS), || get(people::audit), "What was done to users, keys and partners"),
+];
+
+/// The router of the table.
+pub(super) fn router() -> Router<Api> {
+    ROUTES.iter().fold(Router::new(), |router, route| {
+        let guarded = (route.handler)().layer(from_fn_with_state(route.who, guard));
+        router.route(route.path, guarded)
+    })
+}
