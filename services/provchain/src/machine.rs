@@ -18,10 +18,11 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use self::command::access::ChangeAccess;
 use self::command::{
-    Accepted, Capture, Command, Duplicate, Found, Refused, RegisterNode, Reply, change, reply,
+    Accepted, Capture, Command, Duplicate, Found, LeftOut, Refused, RegisterNode, Reply, change,
+    reply,
 };
 use self::read::Tiles;
-use crate::access::{Access, Directory, Visibility};
+use crate::access::{Access, Directory, PartyId, Visibility};
 use crate::ledger::block::{Block, Tip};
 use crate::ledger::key::WrappedKey;
 use crate::ledger::leaf::Leaf;
@@ -178,6 +179,11 @@ impl Ledger {
         let mut duplicates: Vec<Option<u64>> = Vec::with_capacity(capture.entries.len());
         let mut refused = Refused::default();
         let mut fresh = std::collections::HashMap::new();
+        let mut conflicting = std::collections::HashSet::new();
+        let place_of = |position: usize| {
+            let place = capture.positions.get(position).copied();
+            place.unwrap_or(position as u64)
+        };
         for (position, entry) in capture.entries.iter().enumerate() {
             if let Err(reason) = well_formed(entry) {
                 return Ok(Reply::refused(&format!("event {position}: {reason}")));
@@ -195,14 +201,18 @@ impl Ledger {
                 Some((index, content)) if content == to_32(&entry.content) && index.is_some() => {
                     duplicates.push(index);
                 }
-                Some((index, content)) => refused.conflicts.push(Duplicate {
-                    position: position as u64,
-                    existing: index,
-                    same_content: content == to_32(&entry.content),
-                }),
+                Some((index, content)) => {
+                    conflicting.insert(position);
+                    duplicates.push(None);
+                    refused.conflicts.push(Duplicate {
+                        position: place_of(position),
+                        existing: index,
+                        same_content: content == to_32(&entry.content),
+                    });
+                }
             }
         }
-        if !refused.conflicts.is_empty() {
+        if !refused.conflicts.is_empty() && !capture.proceed {
             refused.reason = "an event id is taken".into();
             return Ok(Reply::of(reply::Reply::Refused(refused)));
         }
@@ -216,8 +226,14 @@ impl Ledger {
             }
         };
         let access = versioned.then_some(Access { owner, visibility });
-        let mut accepted = Accepted::default();
-        for (entry, duplicate) in capture.entries.iter().zip(duplicates) {
+        let mut accepted = Accepted {
+            conflicts: refused.conflicts,
+            ..Accepted::default()
+        };
+        for (position, (entry, duplicate)) in capture.entries.iter().zip(duplicates).enumerate() {
+            if conflicting.contains(&position) {
+                continue;
+            }
             let index = match duplicate {
                 Some(index) => {
                     accepted.repeated += 1;
@@ -233,21 +249,42 @@ impl Ledger {
             .prepare_cached("UPDATE ledger SET size = ?1 WHERE id = 1")?
             .execute([size])?;
         if !capture.id.is_empty() {
-            state
-                .prepare_cached(
-                    "INSERT OR IGNORE INTO capture (id, time_ms, entries) VALUES (?1, ?2, ?3)",
-                )?
-                .execute(params![capture.id, capture.time_ms, capture.entries.len()])?;
-            if versioned {
-                state
-                    .prepare_cached("UPDATE capture SET owner = ?2 WHERE id = ?1")?
-                    .execute(params![capture.id, owner])?;
-            }
+            let taken = accepted.entries.len();
+            record(state, capture, owner, taken, &accepted.conflicts, versioned)?;
         }
         accepted.size = size;
         accepted.root = open.tree.root().0.to_vec();
         Ok(Reply::of(reply::Reply::Accepted(accepted)))
     }
+}
+
+/// Writes down what became of a capture.
+fn record(
+    state: &Transaction<'_>,
+    capture: &Capture,
+    owner: PartyId,
+    taken: usize,
+    conflicts: &[Duplicate],
+    versioned: bool,
+) -> Result<(), ApplyError> {
+    let row = params![capture.id, capture.time_ms, taken];
+    state
+        .prepare_cached("INSERT OR IGNORE INTO capture (id, time_ms, entries) VALUES (?1, ?2, ?3)")?
+        .execute(row)?;
+    if !versioned {
+        return Ok(());
+    }
+    let conflicts = conflicts.iter().map(|one| LeftOut {
+        event: one.position,
+        rule: "conflict".into(),
+    });
+    let left_out: Vec<LeftOut> = capture.left_out.iter().cloned().chain(conflicts).collect();
+    let left_out = serde_json::to_string(&left_out)
+        .map_err(|error| ApplyError::Diverged(error.to_string()))?;
+    state
+        .prepare_cached("UPDATE capture SET owner = ?2, proceed = ?3, left_out = ?4 WHERE id = ?1")?
+        .execute(params![capture.id, owner, capture.proceed, left_out])?;
+    Ok(())
 }
 
 fn to_32(bytes: &[u8]) -> [u8; 32] {

@@ -3,6 +3,7 @@
 
 mod it {
     mod api_access;
+    mod api_capture;
     mod api_idempotence;
     mod api_live;
     mod api_people;

@@ -63,6 +63,30 @@ pub struct Conflict {
     pub existing: Option<u64>,
 }
 
+/// What is wrong with a document, as JSON.
+pub(super) fn issue_json(issue: &Issue) -> serde_json::Value {
+    json!({
+        "event": issue.event,
+        "pointer": issue.pointer,
+        "field": issue.field,
+        "rule": issue.rule,
+        "message": issue.message,
+    })
+}
+
+impl Conflict {
+    /// As one error among those of a capture that proceeds.
+    pub(super) fn as_error(&self) -> serde_json::Value {
+        json!({
+            "event": self.position,
+            "eventID": self.id,
+            "entry": self.existing,
+            "rule": "conflict",
+            "message": "an event with this identity is recorded already, and it is another one",
+        })
+    }
+}
+
 impl From<ApiError> for Problem {
     fn from(error: ApiError) -> Self {
         let detail = error.to_string();
@@ -77,18 +101,7 @@ impl From<ApiError> for Problem {
                 } else {
                     StatusCode::BAD_REQUEST
                 };
-                let issues: Vec<_> = issues
-                    .iter()
-                    .map(|issue| {
-                        json!({
-                            "event": issue.event,
-                            "pointer": issue.pointer,
-                            "field": issue.field,
-                            "rule": issue.rule,
-                            "message": issue.message,
-                        })
-                    })
-                    .collect();
+                let issues: Vec<_> = issues.iter().map(issue_json).collect();
                 problem(status)
                     .with_type("epcisException:ValidationException")
                     .with_title("EPCIS document is not valid")

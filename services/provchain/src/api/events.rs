@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kit::problem::{Json, Path, Problem};
 use serde_json::json;
 
-use super::capture::{NewCapture, check_headers, take_in, visibility};
+use super::capture::{Asked, NewCapture, take_in};
 use super::entries::event_response;
 use super::{Api, ApiError};
 use crate::access::Caller;
@@ -20,14 +20,16 @@ pub(super) async fn post(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    check_headers(&headers)?;
+    let mut asked = Asked::read(&api, &headers)?;
+    // Without its only event nothing is left to take.
+    asked.proceed = false;
     let capture = NewCapture {
         id: String::new(),
-        visibility: visibility(&api, &headers)?,
+        asked,
         body,
         events_max: Some(1),
     };
-    let accepted = take_in(&api, caller, capture).await?;
+    let accepted = take_in(&api, caller, capture).await?.accepted;
     let Some(entry) = accepted.entries.first() else {
         return Err(Problem::bad_request("there is no event in the document"));
     };

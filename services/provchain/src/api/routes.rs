@@ -3,7 +3,7 @@
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{MethodRouter, delete, get, patch, post, put};
+use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 use http::Method;
 
 use super::caller::{Who, guard};
@@ -56,6 +56,7 @@ use Who::{Anybody, Roles};
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
 const PUT: Method = Method::PUT;
+const OPTIONS: Method = Method::OPTIONS;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -64,6 +65,8 @@ const DELETE: Method = Method::DELETE;
 pub const ROUTES: &[Route] = &[
     // EPCIS 2.0.
     route(POST, "/capture", Roles(WRITERS), || post(capture::capture), "Captures a document"),
+    route(GET, "/capture", Roles(KNOWN), || get(capture::jobs), "The captures of the caller's party"),
+    route(OPTIONS, "/capture", Anybody, || options(capture::options), "What is taken, and how much of it"),
     route(GET, "/capture/{id}", Roles(KNOWN), || get(capture::job), "What became of a capture"),
     route(POST, "/events", Roles(WRITERS), || post(events::post), "Captures one event"),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID"),

@@ -36,6 +36,30 @@ use crate::rdf::pointer::At;
 /// # Errors
 /// Everything that is wrong, up to `limits.issues_max`; nothing of the body is to be kept then.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
+    let parsed = parse_each(body, limits)?;
+    if parsed.issues.is_empty() {
+        Ok(parsed.document)
+    } else {
+        Err(parsed.issues)
+    }
+}
+
+/// A document of which each event was looked at by itself.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// The document with the events that are good.
+    pub document: Document,
+    /// Where each of them stood in the list of events, from 0.
+    pub positions: Vec<usize>,
+    /// What is wrong with the others.
+    pub issues: Vec<Issue>,
+}
+
+/// As [`parse`], but an event that is wrong keeps no other from being taken.
+///
+/// # Errors
+/// What is wrong with the document around its events, or with more than `limits.issues_max` of them.
+pub fn parse_each(body: &[u8], limits: &Limits) -> Result<Parsed, Vec<Issue>> {
     let value = json::read(body, limits).map_err(|mut issue| {
         issue.event = event_of(&issue.pointer);
         vec![issue]
@@ -44,15 +68,22 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
         limits,
         issues: Vec::new(),
         events: Vec::new(),
+        positions: Vec::new(),
+        stopped: false,
         own_context: None,
         context_bytes: 0,
     };
     let parts = capture.document(value);
+    let of_events = capture.issues.iter().all(|issue| issue.event.is_some());
     match parts {
-        Some((context, header)) if capture.issues.is_empty() => Ok(Document {
-            context,
-            header,
-            events: capture.events,
+        Some((context, header)) if of_events && !capture.stopped => Ok(Parsed {
+            document: Document {
+                context,
+                header,
+                events: capture.events,
+            },
+            positions: capture.positions,
+            issues: capture.issues,
         }),
         _ => {
             capture.issues.truncate(limits.issues_max.max(1));
@@ -74,6 +105,10 @@ struct Capture<'a> {
     limits: &'a Limits,
     issues: Vec<Issue>,
     events: Vec<Event>,
+    /// Where each of them stands.
+    positions: Vec<usize>,
+    /// Whether there was too much to look at all events.
+    stopped: bool,
     /// The last context that an event declared for itself, and what it came to: events of one
     /// source declare the same one.
     own_context: Option<(Value, Arc<Context>)>,
@@ -276,6 +311,7 @@ impl Capture<'_> {
             if self.issues.len() >= self.limits.issues_max
                 || self.context_bytes > self.limits.context_bytes_max
             {
+                self.stopped = true;
                 return;
             }
             self.event(event, index, context, &at.index(index));
@@ -286,6 +322,7 @@ impl Capture<'_> {
         let first = self.issues.len();
         if let Some(event) = self.check_event(value, context, at) {
             self.events.push(event);
+            self.positions.push(index);
         }
         for issue in &mut self.issues[first..] {
             issue.event = Some(index);

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::rdf::RdfError;
 use crate::rdf::pointer::At;
@@ -100,4 +101,15 @@ pub enum Rule {
     Context,
     /// JSON-LD would lose this.
     JsonLd,
+}
+
+impl Rule {
+    /// Its name, as in a problem document.
+    #[must_use]
+    pub fn name(self) -> String {
+        match serde_json::to_value(self) {
+            Ok(Value::String(name)) => name,
+            _ => String::new(),
+        }
+    }
 }

@@ -76,6 +76,26 @@ pub struct Capture {
     /// The code of who may read them beside their owner.
     #[prost(uint32, tag = "5")]
     pub visibility: u32,
+    /// Whether an event that is refused keeps the others from being taken.
+    #[prost(bool, tag = "6")]
+    pub proceed: bool,
+    /// Where each of them stood in the document; empty if none was left out.
+    #[prost(uint64, repeated, tag = "7")]
+    pub positions: Vec<u64>,
+    /// What was wrong with those that were left out.
+    #[prost(message, repeated, tag = "8")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Why an event of a capture is not in the ledger: where, and which rule, but none of its content.
+#[derive(Clone, PartialEq, prost::Message, serde::Serialize, serde::Deserialize)]
+pub struct LeftOut {
+    /// Its position in the document.
+    #[prost(uint64, tag = "1")]
+    pub event: u64,
+    /// The rule.
+    #[prost(string, tag = "2")]
+    pub rule: String,
 }
 
 /// A sealed event.
@@ -153,6 +173,9 @@ pub struct Accepted {
     /// The root of the tree afterwards.
     #[prost(bytes = "vec", tag = "4")]
     pub root: Vec<u8>,
+    /// Events whose id is taken, where the others were to be taken without them.
+    #[prost(message, repeated, tag = "5")]
+    pub conflicts: Vec<Duplicate>,
 }
 
 /// Why nothing was changed.

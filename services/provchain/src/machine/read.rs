@@ -280,28 +280,67 @@ pub struct StoredCapture {
     pub events: u64,
     /// The party that captured.
     pub owner: PartyId,
+    /// Whether what was refused was left out, and not everything with it.
+    pub proceed: bool,
+    /// What was left out: a JSON array of `LeftOut`.
+    pub left_out: String,
+}
+
+impl StoredCapture {
+    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            time_ms: row.get(1)?,
+            events: row.get(2)?,
+            owner: row.get(3)?,
+            proceed: row.get(4)?,
+            left_out: row.get(5)?,
+        })
+    }
+}
+
+fn capture_columns(state: &Connection) -> rusqlite::Result<&'static str> {
+    Ok(if super::schema::has_access(state)? {
+        "id, time_ms, entries, owner, proceed, left_out"
+    } else {
+        "id, time_ms, entries, 0, 0, '[]'"
+    })
 }
 
 /// The capture with this id.
 pub fn capture(state: &Connection, id: &str) -> rusqlite::Result<Option<StoredCapture>> {
-    let owner = if super::schema::has_access(state)? {
-        "owner"
-    } else {
-        "0"
-    };
+    let columns = capture_columns(state)?;
     state
-        .prepare_cached(&format!(
-            "SELECT id, time_ms, entries, {owner} FROM capture WHERE id = ?1"
-        ))?
-        .query_row([id], |row| {
-            Ok(StoredCapture {
-                id: row.get(0)?,
-                time_ms: row.get(1)?,
-                events: row.get(2)?,
-                owner: row.get(3)?,
-            })
-        })
+        .prepare_cached(&format!("SELECT {columns} FROM capture WHERE id = ?1"))?
+        .query_row([id], StoredCapture::from_row)
         .optional()
+}
+
+/// Up to `limit` captures of a party, or of all, older than the one with the id `before`: the newest
+/// first, since ids begin with their time.
+pub fn captures(
+    state: &Connection,
+    owner: Option<PartyId>,
+    before: Option<&str>,
+    limit: usize,
+) -> rusqlite::Result<Vec<StoredCapture>> {
+    let columns = capture_columns(state)?;
+    // Behind every id.
+    let before = before.unwrap_or("~");
+    match owner {
+        Some(owner) => state
+            .prepare_cached(&format!(
+                "SELECT {columns} FROM capture WHERE owner = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3"
+            ))?
+            .query_map(params![owner, before, limit], StoredCapture::from_row)?
+            .collect(),
+        None => state
+            .prepare_cached(&format!(
+                "SELECT {columns} FROM capture WHERE id < ?1 ORDER BY id DESC LIMIT ?2"
+            ))?
+            .query_map(params![before, limit], StoredCapture::from_row)?
+            .collect(),
+    }
 }
 
 /// The root of the tree over the first `size` entries.

@@ -52,6 +52,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
      ALTER TABLE entry ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE entry ADD COLUMN visibility INTEGER NOT NULL DEFAULT 0;
      ALTER TABLE capture ADD COLUMN owner INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE capture ADD COLUMN proceed INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE capture ADD COLUMN left_out TEXT NOT NULL DEFAULT '[]';
+     CREATE INDEX capture_of_owner ON capture (owner, id);
      CREATE TABLE user (
          name TEXT PRIMARY KEY,
          role TEXT NOT NULL,

@@ -69,7 +69,7 @@ async fn documents_that_are_wrong_are_refused_and_change_nothing() {
         }
     }
     for (name, value, status) in [
-        ("gs1-epcis-capture-error-behaviour", "proceed", 400),
+        ("gs1-capture-error-behaviour", "forget", 400),
         ("gs1-epcis-version", "1.2", 406),
         ("gs1-cbv-version", "1.2", 406),
     ] {
@@ -342,7 +342,7 @@ async fn questions_that_cannot_be_answered_say_why() {
         assert!(detail.contains(part), "{path}: {problem}");
     }
     for (method, path) in [
-        (Method::GET, "/capture"),
+        (Method::PUT, "/capture"),
         (Method::DELETE, "/capture"),
         (Method::PUT, "/events"),
         (Method::DELETE, "/api/v1/entries/1"),
