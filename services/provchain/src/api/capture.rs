@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::error::Conflict;
 use super::{Api, ApiError, Shared};
 use crate::documents;
-use crate::epcis::{Document, Event, Issue, Rule, capture};
+use crate::epcis::{Document, Event, Issue, Limits, Rule, capture};
 use crate::ledger::entry::NewEntry;
 use crate::ledger::identity::{Identifying, Identity, LedgerSecret};
 use crate::ledger::key::{Custody, EntryKey};
@@ -31,9 +31,9 @@ pub(super) async fn capture(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let claims = bearer.require_role(WRITERS)?;
-    check_headers(&headers)?;
+    let parse = check_headers(&headers)?;
     let id = uuid::Uuid::now_v7().to_string();
-    let accepted = take_in(&api, claims.sub.clone(), id.clone(), body, None).await?;
+    let accepted = take_in(&api, claims.sub.clone(), id.clone(), parse, body, None).await?;
     let location = HeaderValue::from_str(&format!("/capture/{id}")).map_err(Problem::internal)?;
     let receipt = json!({
         "captureID": id,
@@ -48,19 +48,24 @@ pub(super) async fn capture(
     Ok((StatusCode::ACCEPTED, headers, Json(receipt)).into_response())
 }
 
+/// How a body is read, by what it is said to be.
+pub(super) type Parse = fn(&[u8], &Limits) -> Result<Document, Vec<Issue>>;
+
 /// EPCIS 2.0 lets a client ask for what it needs; what is not there is refused, not ignored.
-pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_headers(headers: &HeaderMap) -> Result<Parse, Problem> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(kind) = text("content-type") {
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !["application/json", "application/ld+json"].contains(&kind) {
+    let kind = text("content-type").and_then(|kind| kind.split(';').next());
+    let (parse, versions): (Parse, &[&str]) = match kind.map(str::trim) {
+        None | Some("application/json" | "application/ld+json") => (capture::parse, &["2.0"]),
+        Some("application/xml" | "text/xml") => (capture::parse_xml, &["1.", "2.0"]),
+        Some(kind) => {
             return Err(
                 Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).with_detail(format!(
-                    "{kind} is not taken here: send application/ld+json"
+                    "{kind} is not taken here: send application/ld+json or application/xml"
                 )),
             );
         }
-    }
+    };
     match text("gs1-epcis-capture-error-behaviour") {
         None | Some("rollback") => {}
         Some(other) => {
@@ -72,13 +77,13 @@ pub(super) fn check_headers(headers: &HeaderMap) -> Result<(), Problem> {
     }
     for name in ["gs1-epcis-version", "gs1-cbv-version"] {
         if let Some(version) = text(name)
-            && !version.starts_with("2.0")
+            && !versions.iter().any(|taken| version.starts_with(taken))
         {
             return Err(Problem::new(StatusCode::NOT_ACCEPTABLE)
                 .with_detail(format!("{name} {version} is not supported: this is 2.0")));
         }
     }
-    Ok(())
+    Ok(parse)
 }
 
 /// Checks, seals and proposes; returns once a majority has the events on disk.
@@ -86,6 +91,7 @@ pub(super) async fn take_in(
     api: &Api,
     submitter: String,
     id: String,
+    parse: Parse,
     body: Bytes,
     events_max: Option<usize>,
 ) -> Result<Accepted, ApiError> {
@@ -96,7 +102,7 @@ pub(super) async fn take_in(
     limits.events_max = events_max.unwrap_or(limits.events_max);
     let bytes_max = api.command_bytes_max;
     let sealed = tokio::task::spawn_blocking(move || {
-        let document = capture::parse(&body, &limits).map_err(ApiError::Invalid)?;
+        let document = parse(&body, &limits).map_err(ApiError::Invalid)?;
         let sealer = Sealer {
             document: &document,
             submitter: &submitter,
@@ -170,7 +176,7 @@ struct Sealer<'a> {
     submitter: &'a str,
     secret: &'a LedgerSecret,
     time_ms: u64,
-    limits: &'a crate::epcis::Limits,
+    limits: &'a Limits,
 }
 
 impl Sealer<'_> {

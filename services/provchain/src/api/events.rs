@@ -20,8 +20,16 @@ pub(super) async fn post(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let claims = bearer.require_role(WRITERS)?;
-    check_headers(&headers)?;
-    let accepted = take_in(&api, claims.sub.clone(), String::new(), body, Some(1)).await?;
+    let parse = check_headers(&headers)?;
+    let accepted = take_in(
+        &api,
+        claims.sub.clone(),
+        String::new(),
+        parse,
+        body,
+        Some(1),
+    )
+    .await?;
     let Some(entry) = accepted.entries.first() else {
         return Err(Problem::bad_request("there is no event in the document"));
     };

@@ -12,6 +12,7 @@ use super::issue::{Issue, Rule};
 use super::json;
 use super::limits::Limits;
 use super::time::Timestamp;
+use super::xml;
 use crate::rdf;
 use crate::rdf::context::Context;
 use crate::rdf::pointer::At;
@@ -40,6 +41,22 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
         issue.event = event_of(&issue.pointer);
         vec![issue]
     })?;
+    check(value, limits)
+}
+
+/// Reads and checks the body of a capture in XML: an `EPCISDocument` or an `EPCISQueryDocument` of
+/// EPCIS 1.0 to 2.0, as [`xml`] turns it into JSON-LD. The rules are those of [`parse`].
+///
+/// # Errors
+/// As [`parse`]; the message of each issue begins with the line that it is about.
+pub fn parse_xml(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
+    let tree = xml::Tree::read(body, limits).map_err(|issue| vec![issue])?;
+    let value = tree.to_json(limits)?;
+    check(value, limits).map_err(|issues| tree.located(issues))
+}
+
+/// Checks a capture that was read.
+fn check(value: Value, limits: &Limits) -> Result<Document, Vec<Issue>> {
     let mut capture = Capture {
         limits,
         issues: Vec::new(),
@@ -62,7 +79,7 @@ pub fn parse(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
 }
 
 /// The index of the event that a pointer leads into.
-fn event_of(pointer: &str) -> Option<usize> {
+pub(super) fn event_of(pointer: &str) -> Option<usize> {
     let rest = pointer
         .strip_prefix("/epcisBody/eventList/")
         .or_else(|| pointer.strip_prefix("/epcisBody/queryResults/resultsBody/eventList/"))
