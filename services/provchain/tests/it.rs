@@ -41,4 +41,6 @@ mod it {
     mod verify;
     mod verify_tree;
     mod verify_trust;
+    mod xml_suite;
+    mod xml_twins;
 }
