@@ -11,6 +11,7 @@ mod json;
 mod limits;
 pub mod links;
 pub mod time;
+pub mod xml;
 
 pub use document::{Document, Event, EventStatements, canonicalise_document};
 pub use event::EventType;

@@ -10,6 +10,7 @@ mod it {
     mod api_proofs;
     mod api_refusals;
     mod api_trace;
+    mod api_xml;
     mod cli_commands;
     mod cluster;
     mod cluster_faults;
@@ -22,6 +23,11 @@ mod it {
     mod epcis_links;
     mod epcis_properties;
     mod epcis_refusals;
+    mod epcis_xml;
+    mod epcis_xml_extensions;
+    mod epcis_xml_properties;
+    mod epcis_xml_refusals;
+    mod epcis_xml_writer;
     mod gs1_suite;
     mod ledger_codecs;
     mod ledger_entry;
@@ -39,4 +45,6 @@ mod it {
     mod verify;
     mod verify_tree;
     mod verify_trust;
+    mod xml_suite;
+    mod xml_twins;
 }

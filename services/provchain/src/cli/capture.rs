@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// Who may read the events beside their owner; the node's default otherwise
     #[arg(long)]
     visibility: Option<Visibility>,
-    /// EPCIS 2.0 JSON-LD documents
+    /// EPCIS documents: JSON-LD, or XML in files named *.xml
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -40,8 +40,14 @@ impl Arguments {
         for (done, file) in self.files.iter().enumerate() {
             let body =
                 std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+            let xml = file.extension().is_some_and(|extension| extension == "xml");
+            let kind = if xml {
+                "application/xml"
+            } else {
+                "application/ld+json"
+            };
             let receipt = self
-                .send(&client, &url, body)
+                .send(&client, &url, kind, body)
                 .await
                 .with_context(|| format!("{}", file.display()))?;
             events += receipt["entries"].as_array().map_or(0, Vec::len);
@@ -66,6 +72,7 @@ impl Arguments {
         &self,
         client: &reqwest::Client,
         url: &str,
+        kind: &str,
         body: Vec<u8>,
     ) -> anyhow::Result<serde_json::Value> {
         const TRIES: u32 = 5;
@@ -73,7 +80,7 @@ impl Arguments {
             let mut request = client
                 .post(url)
                 .bearer_auth(&self.token)
-                .header("content-type", "application/ld+json");
+                .header("content-type", kind);
             if let Some(visibility) = self.visibility {
                 request = request.header("provchain-visibility", visibility.as_str());
             }

@@ -12,6 +12,7 @@ use super::issue::{Issue, Rule};
 use super::json;
 use super::limits::Limits;
 use super::time::Timestamp;
+use super::xml;
 use crate::rdf;
 use crate::rdf::context::Context;
 use crate::rdf::pointer::At;
@@ -36,12 +37,7 @@ use crate::rdf::pointer::At;
 /// # Errors
 /// Everything that is wrong, up to `limits.issues_max`; nothing of the body is to be kept then.
 pub fn parse(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
-    let parsed = parse_each(body, limits)?;
-    if parsed.issues.is_empty() {
-        Ok(parsed.document)
-    } else {
-        Err(parsed.issues)
-    }
+    parse_each(body, limits)?.whole(limits)
 }
 
 /// A document of which each event was looked at by itself.
@@ -55,6 +51,17 @@ pub struct Parsed {
     pub issues: Vec<Issue>,
 }
 
+impl Parsed {
+    /// The document, if all of its events are good.
+    fn whole(mut self, limits: &Limits) -> Result<Document, Vec<Issue>> {
+        if self.issues.is_empty() {
+            return Ok(self.document);
+        }
+        self.issues.truncate(limits.issues_max.max(1));
+        Err(self.issues)
+    }
+}
+
 /// As [`parse`], but an event that is wrong keeps no other from being taken.
 ///
 /// # Errors
@@ -64,6 +71,36 @@ pub fn parse_each(body: &[u8], limits: &Limits) -> Result<Parsed, Vec<Issue>> {
         issue.event = event_of(&issue.pointer);
         vec![issue]
     })?;
+    check(value, limits)
+}
+
+/// Reads and checks the body of a capture in XML: an `EPCISDocument` or an `EPCISQueryDocument` of
+/// EPCIS 1.0 to 2.0, as [`xml`] turns it into JSON-LD. The rules are those of [`parse`].
+///
+/// # Errors
+/// As [`parse`]; the message of each issue begins with the line that it is about.
+pub fn parse_xml(body: &[u8], limits: &Limits) -> Result<Document, Vec<Issue>> {
+    parse_each_xml(body, limits)?.whole(limits)
+}
+
+/// As [`parse_each`], of a body in XML.
+///
+/// # Errors
+/// As [`parse_each`], and everything that cannot be turned into JSON-LD.
+pub fn parse_each_xml(body: &[u8], limits: &Limits) -> Result<Parsed, Vec<Issue>> {
+    let tree = xml::Tree::read(body, limits).map_err(|issue| vec![issue])?;
+    let value = tree.to_json(limits)?;
+    match check(value, limits) {
+        Ok(parsed) => Ok(Parsed {
+            issues: tree.located(parsed.issues),
+            ..parsed
+        }),
+        Err(issues) => Err(tree.located(issues)),
+    }
+}
+
+/// Checks a capture that was read.
+fn check(value: Value, limits: &Limits) -> Result<Parsed, Vec<Issue>> {
     let mut capture = Capture {
         limits,
         issues: Vec::new(),
@@ -93,7 +130,7 @@ pub fn parse_each(body: &[u8], limits: &Limits) -> Result<Parsed, Vec<Issue>> {
 }
 
 /// The index of the event that a pointer leads into.
-fn event_of(pointer: &str) -> Option<usize> {
+pub(super) fn event_of(pointer: &str) -> Option<usize> {
     let rest = pointer
         .strip_prefix("/epcisBody/eventList/")
         .or_else(|| pointer.strip_prefix("/epcisBody/queryResults/resultsBody/eventList/"))

@@ -13,7 +13,8 @@ use crate::rdf::pointer::At;
 pub struct Issue {
     /// The event's place in the capture, from zero; `None` if it is about the whole.
     pub event: Option<usize>,
-    /// Where in the request body: a JSON pointer (RFC 6901).
+    /// Where in the request body: a JSON pointer (RFC 6901). Of a body in XML it leads into the
+    /// JSON document that says the same, and the message begins with the line.
     pub pointer: String,
     /// The member that is wrong, missing or too much; empty for the whole.
     pub field: String,
@@ -31,6 +32,15 @@ impl Issue {
             field: at.field().to_owned(),
             rule,
             message: message.into(),
+        }
+    }
+
+    /// About a body in XML, at `line`.
+    pub(super) fn in_xml(rule: Rule, line: u32, name: &str, message: impl Into<String>) -> Self {
+        let message = format!("line {line}: {}", message.into());
+        Self {
+            field: name.to_owned(),
+            ..Self::new(rule, &At::ROOT, message)
         }
     }
 
@@ -73,6 +83,8 @@ impl fmt::Display for Issue {
 pub enum Rule {
     /// The body is not JSON.
     Json,
+    /// The body is not well-formed XML, or has what is not taken of XML.
+    Xml,
     /// An object has the same key twice.
     DuplicateKey,
     /// A bound of [`Limits`](super::Limits) is exceeded.

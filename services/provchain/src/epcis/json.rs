@@ -15,14 +15,7 @@ const DIGITS_MAX: usize = 15;
 
 /// The JSON value that `body` holds.
 pub fn read(body: &[u8], limits: &Limits) -> Result<Value, Issue> {
-    if body.len() > limits.document_bytes_max {
-        let message = format!(
-            "the body has {} bytes; at most {} are taken",
-            body.len(),
-            limits.document_bytes_max
-        );
-        return Err(Issue::new(Rule::Limit, &At::ROOT, message));
-    }
+    check_size(body, limits)?;
     let mut reader = Reader {
         parser: SliceJsonParser::new(body),
         limits,
@@ -38,6 +31,77 @@ pub fn read(body: &[u8], limits: &Limits) -> Result<Value, Issue> {
             "text follows the JSON value",
         )),
     }
+}
+
+/// That the body is not too large.
+pub(super) fn check_size(body: &[u8], limits: &Limits) -> Result<(), Issue> {
+    if body.len() <= limits.document_bytes_max {
+        return Ok(());
+    }
+    let message = format!(
+        "the body has {} bytes; at most {} are taken",
+        body.len(),
+        limits.document_bytes_max
+    );
+    Err(Issue::new(Rule::Limit, &At::ROOT, message))
+}
+
+/// That a value which was not read here keeps the bounds of one that was: what is taken in another
+/// form is stored as JSON, and must be read again.
+pub(super) fn check_bounds(value: &Value, limits: &Limits) -> Result<(), Issue> {
+    let mut bounds = Bounds {
+        limits,
+        values_left: limits.values_max,
+    };
+    bounds.value(value, 0, &At::ROOT)
+}
+
+struct Bounds<'a> {
+    limits: &'a Limits,
+    values_left: usize,
+}
+
+impl Bounds<'_> {
+    fn value(&mut self, value: &Value, depth: usize, at: &At<'_>) -> Result<(), Issue> {
+        enter(depth, &mut self.values_left, self.limits, at)?;
+        match value {
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+            Value::String(text) => check_length(text, self.limits, at),
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, item)| self.value(item, depth + 1, &at.index(index))),
+            Value::Object(members) => members.iter().try_for_each(|(key, value)| {
+                check_length(key, self.limits, at)?;
+                self.value(value, depth + 1, &at.key(key))
+            }),
+        }
+    }
+}
+
+/// Counts a value that stands `depth` levels deep.
+fn enter(depth: usize, values_left: &mut usize, limits: &Limits, at: &At<'_>) -> Result<(), Issue> {
+    let too_much = |message: String| Err(Issue::new(Rule::Limit, at, message));
+    if depth > limits.depth_max {
+        return too_much(format!("nested more than {} levels deep", limits.depth_max));
+    }
+    if *values_left == 0 {
+        return too_much(format!("more than {} values", limits.values_max));
+    }
+    *values_left -= 1;
+    Ok(())
+}
+
+fn check_length(text: &str, limits: &Limits, at: &At<'_>) -> Result<(), Issue> {
+    if text.len() <= limits.string_bytes_max {
+        return Ok(());
+    }
+    let message = format!(
+        "a text of {} bytes; at most {} are taken",
+        text.len(),
+        limits.string_bytes_max
+    );
+    Err(Issue::new(Rule::Limit, at, message))
 }
 
 struct Reader<'a> {
@@ -61,23 +125,13 @@ impl<'a> Reader<'a> {
     }
 
     fn value(&mut self, event: JsonEvent<'a>, depth: usize, at: &At<'_>) -> Result<Value, Issue> {
-        let too_much = |message: String| Err(Issue::new(Rule::Limit, at, message));
-        if depth > self.limits.depth_max {
-            return too_much(format!(
-                "nested more than {} levels deep",
-                self.limits.depth_max
-            ));
-        }
-        if self.values_left == 0 {
-            return too_much(format!("more than {} values", self.limits.values_max));
-        }
-        self.values_left -= 1;
+        enter(depth, &mut self.values_left, self.limits, at)?;
         match event {
             JsonEvent::Null => Ok(Value::Null),
             JsonEvent::Boolean(truth) => Ok(Value::Bool(truth)),
             JsonEvent::Number(text) => number(&text, at),
             JsonEvent::String(text) => {
-                self.check_length(&text, at)?;
+                check_length(&text, self.limits, at)?;
                 Ok(Value::String(text.into_owned()))
             }
             JsonEvent::StartArray => {
@@ -96,7 +150,7 @@ impl<'a> Reader<'a> {
                     match self.next(at)? {
                         JsonEvent::EndObject => return Ok(Value::Object(members)),
                         JsonEvent::ObjectKey(key) => {
-                            self.check_length(&key, at)?;
+                            check_length(&key, self.limits, at)?;
                             let here = at.key(&key);
                             if members.contains_key(&*key) {
                                 let message = format!("the object has {key:?} twice");
@@ -113,22 +167,10 @@ impl<'a> Reader<'a> {
             _ => Err(Issue::new(Rule::Json, at, "a value is missing")),
         }
     }
-
-    fn check_length(&self, text: &str, at: &At<'_>) -> Result<(), Issue> {
-        if text.len() <= self.limits.string_bytes_max {
-            return Ok(());
-        }
-        let message = format!(
-            "a text of {} bytes; at most {} are taken",
-            text.len(),
-            self.limits.string_bytes_max
-        );
-        Err(Issue::new(Rule::Limit, at, message))
-    }
 }
 
 /// A number that every reader sees as the same.
-fn number(text: &str, at: &At<'_>) -> Result<Value, Issue> {
+pub(super) fn number(text: &str, at: &At<'_>) -> Result<Value, Issue> {
     let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
     let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
     let significant = digits.trim_matches('0').len();

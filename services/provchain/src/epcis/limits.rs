@@ -9,12 +9,17 @@ pub struct Limits {
     pub document_bytes_max: usize,
     /// Most events in one document.
     pub events_max: usize,
-    /// Deepest nesting of arrays and objects.
+    /// Deepest nesting of arrays and objects, or of elements.
     pub depth_max: usize,
-    /// Longest string or key, in bytes.
+    /// Longest string, key or name, in bytes.
     pub string_bytes_max: usize,
-    /// Most JSON values in one document; bounds the memory that a small body can claim.
+    /// Most JSON values in one document, or elements and attributes; bounds the memory that a small
+    /// body can claim.
     pub values_max: usize,
+    /// Most attributes of one XML element: each is compared with the others.
+    pub attributes_max: usize,
+    /// Most XML namespaces that are in scope at one place, and most that one document uses.
+    pub namespaces_max: usize,
     /// Most memory that the contexts take which events declare for themselves.
     pub context_bytes_max: usize,
     /// Most issues reported before the check of a document ends.
@@ -46,6 +51,8 @@ impl Default for Limits {
             depth_max: 32,
             string_bytes_max: 64 << 10,
             values_max: 1_000_000,
+            attributes_max: 64,
+            namespaces_max: 64,
             context_bytes_max: 16 << 20,
             issues_max: 100,
             rdf: rdf::Limits::default(),

@@ -26,7 +26,7 @@ const CHAIN_MAX: usize = 32;
 
 /// Schemes that identifiers in events begin with: a prefix of that name would turn every such
 /// identifier into another one.
-const SCHEMES: [&str; 9] = [
+pub(crate) const SCHEMES: [&str; 9] = [
     "http", "https", "urn", "ni", "geo", "did", "tag", "data", "mailto",
 ];
 

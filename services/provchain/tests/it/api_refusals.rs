@@ -63,7 +63,7 @@ async fn documents_that_are_wrong_are_refused_and_change_nothing() {
         .await
         .problem(413);
     for path in ["/capture", "/events"] {
-        for kind in ["text/xml", "application/xml; charset=utf-8", "image/png"] {
+        for kind in ["text/csv", "application/yaml; charset=utf-8", "image/png"] {
             let body = document(&json!([object_event()])).to_string();
             post(&ledger, path, kind, body).await.problem(415);
         }

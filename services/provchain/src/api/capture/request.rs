@@ -30,10 +30,15 @@ impl Asked {
     pub fn read(api: &Api, headers: &HeaderMap) -> Result<Self, Problem> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let kind = text("content-type").and_then(|kind| kind.split(';').next());
-        let parse: Parse = match kind.map(str::trim) {
-            None | Some("application/json" | "application/ld+json") => capture::parse_each,
+        let (parse, versions): (Parse, &[&str]) = match kind.map(str::trim) {
+            None | Some("application/json" | "application/ld+json") => {
+                (capture::parse_each, &["2.0"])
+            }
+            Some("application/xml" | "text/xml") => (capture::parse_each_xml, &["1.", "2.0"]),
             Some(kind) => {
-                let detail = format!("{kind} is not taken here: send application/ld+json");
+                let detail = format!(
+                    "{kind} is not taken here: send application/ld+json or application/xml"
+                );
                 return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE).with_detail(detail));
             }
         };
@@ -49,7 +54,7 @@ impl Asked {
         };
         for name in ["gs1-epcis-version", "gs1-cbv-version"] {
             if let Some(version) = text(name)
-                && !version.starts_with("2.0")
+                && !versions.iter().any(|taken| version.starts_with(taken))
             {
                 let detail = format!("{name} {version} is not supported: this is 2.0");
                 return Err(Problem::new(StatusCode::NOT_ACCEPTABLE).with_detail(detail));
