@@ -35,6 +35,7 @@ mod it {
     mod ledger_formats;
     mod ledger_note;
     mod ledger_proof;
+    mod machine_versions;
     mod merkle;
     mod merkle_suite;
     mod rdf_canon_suite;

@@ -1,0 +1,150 @@
+//! While a cluster is being upgraded, nothing is taken that the nodes of the build before would apply
+//! in another way.
+
+use consensus::{EntryInfo, Machine as _};
+use provchain::access::Visibility;
+use provchain::machine::command::access::change::Change as AccessChange;
+use provchain::machine::command::access::{ChangeAccess, PutUser};
+use provchain::machine::command::{Capture, Command, Entry, Found, Reply, change, reply};
+use provchain::machine::read;
+use provchain::machine::{Ledger, SharedDirectory};
+use rusqlite::Connection;
+
+use super::ledger_fixture::{entry_key, new_entry};
+use provchain::ledger::key::Custody;
+
+/// A founded ledger whose machine is of this version.
+struct State {
+    connection: Connection,
+    machine: Ledger,
+    directory: SharedDirectory,
+    version: u32,
+}
+
+impl State {
+    fn of(version: u32) -> Self {
+        let connection = Connection::open_in_memory().unwrap();
+        let directory = SharedDirectory::default();
+        let machine = Ledger::with_directory(directory.clone());
+        let mut state = Self {
+            connection,
+            machine,
+            directory,
+            version: 0,
+        };
+        state.upgrade(version);
+        let found = Found {
+            origin: "ledger.example/versions".into(),
+            secret: vec![7; 32],
+        };
+        state.apply(change::Change::Found(found));
+        state
+    }
+
+    fn upgrade(&mut self, version: u32) {
+        for migration in &Ledger::MIGRATIONS[self.version as usize..version as usize] {
+            self.connection.execute_batch(migration).unwrap();
+        }
+        self.version = version;
+        self.machine.load(&self.connection).unwrap();
+    }
+
+    fn apply(&mut self, change: change::Change) -> Reply {
+        let entry = EntryInfo {
+            index: 1,
+            term: 1,
+            version: self.version,
+        };
+        let transaction = self.connection.transaction().unwrap();
+        let reply = self.machine.apply(&transaction, entry, Command::of(change));
+        transaction.commit().unwrap();
+        reply.unwrap()
+    }
+
+    fn capture(&mut self, number: u64, visibility: Visibility) -> Reply {
+        let sealed = new_entry(number)
+            .seal(entry_key(number), Custody::Plain)
+            .unwrap();
+        let entry = Entry {
+            leaf: sealed.leaf.encode().to_vec(),
+            payload: sealed.payload.as_bytes().to_vec(),
+            key: sealed.key.encode(),
+            identity: vec![number as u8; 32],
+            content: vec![number as u8; 32],
+        };
+        self.apply(change::Change::Capture(Capture {
+            id: format!("capture {number}"),
+            entries: vec![entry],
+            owner: "farm".into(),
+            visibility: visibility.code().into(),
+            ..Capture::default()
+        }))
+    }
+
+    fn make_user(&mut self) -> Reply {
+        self.apply(change::Change::Access(ChangeAccess {
+            change: Some(AccessChange::PutUser(PutUser {
+                name: "ann".into(),
+                role: Some("farmer".into()),
+                ..PutUser::default()
+            })),
+            ..ChangeAccess::default()
+        }))
+    }
+}
+
+fn is_refused(reply: &Reply) -> bool {
+    matches!(reply.reply, Some(reply::Reply::Refused(_)))
+}
+
+#[test]
+fn before_all_nodes_know_of_owners_nothing_is_taken_that_is_not_for_everybody() {
+    let mut state = State::of(1);
+    for visibility in [Visibility::Partner, Visibility::Private] {
+        assert!(is_refused(&state.capture(1, visibility)));
+    }
+    assert!(is_refused(&state.make_user()));
+    assert!(!is_refused(&state.capture(2, Visibility::Public)));
+    // The rows are those that a node of the build before has.
+    let entry = read::entry(&state.connection, 0).unwrap().unwrap();
+    assert_eq!(
+        (entry.access.owner, entry.access.visibility),
+        (0, Visibility::Public)
+    );
+    assert!(read::entry(&state.connection, 1).unwrap().is_none());
+    let capture = read::capture(&state.connection, "capture 2")
+        .unwrap()
+        .unwrap();
+    assert_eq!((capture.events, capture.owner), (1, 0));
+}
+
+#[test]
+fn afterwards_what_was_there_is_nobodys_and_public_and_what_comes_has_an_owner() {
+    let mut state = State::of(1);
+    state.capture(1, Visibility::Public);
+    state.upgrade(2);
+    assert!(!is_refused(&state.capture(2, Visibility::Private)));
+    assert!(!is_refused(&state.make_user()));
+    let access = |index| {
+        read::entry(&state.connection, index)
+            .unwrap()
+            .unwrap()
+            .access
+    };
+    assert_eq!(
+        (access(0).owner, access(0).visibility),
+        (0, Visibility::Public)
+    );
+    assert_eq!(
+        (access(1).owner, access(1).visibility),
+        (1, Visibility::Private)
+    );
+    // What requests see is what a node reads that starts on these rows.
+    let fresh = SharedDirectory::default();
+    Ledger::with_directory(fresh.clone())
+        .load(&state.connection)
+        .unwrap();
+    assert_eq!(fresh.now(), state.directory.now());
+    assert!(fresh.now().users.contains_key("ann"));
+    assert_eq!(fresh.now().parties.id("farm"), Some(1));
+}
