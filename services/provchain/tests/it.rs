@@ -27,6 +27,8 @@ mod it {
     mod ledger_proof;
     mod merkle;
     mod merkle_suite;
+    mod query_fixture;
+    mod query_index;
     mod rdf_canon_suite;
     mod rdf_gs1_suite;
     mod rdf_properties;
