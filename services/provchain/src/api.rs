@@ -5,9 +5,13 @@ mod entries;
 mod error;
 mod events;
 mod ledger;
+mod negotiate;
 mod proofs;
+mod query;
+mod resources;
 pub mod signer;
 mod trace;
+mod viewer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -95,8 +99,9 @@ impl Api {
         Router::new()
             .route("/capture", post(capture::capture))
             .route("/capture/{id}", get(capture::job))
-            .route("/events", post(events::post))
+            .route("/events", query::route().post(events::post))
             .route("/events/{id}", get(events::get))
+            .merge(resources::routes())
             .route("/checkpoint", get(ledger::checkpoint))
             .route("/api/v1/ledger", get(ledger::ledger))
             .route("/api/v1/cluster", get(ledger::cluster))
