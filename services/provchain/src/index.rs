@@ -5,6 +5,8 @@
 //! ledger's entries, and made again when it is lost or behind.
 
 mod links;
+mod resources;
+mod search;
 mod tables;
 mod visible;
 
@@ -12,11 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
-use tokio::sync::watch;
+use rusqlite::{Connection, ErrorCode};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinError;
 
 pub use self::links::IndexLinks;
-pub use self::tables::{entry_of, events, progress};
+pub use self::resources::{Collection, Listing};
+pub use self::search::{Candidate, Search};
+pub use self::tables::{entries_of, events, progress};
 pub use self::visible::{Eyes, visible};
 use crate::machine::read::StoredEntry;
 
@@ -34,6 +39,11 @@ pub enum IndexError {
         /// Entries asked for.
         wanted: u64,
     },
+    /// A query took too long and was ended.
+    #[error(
+        "the query looks at too much before it finds something: narrow it down, by a time or an identifier"
+    )]
+    TooComplex,
 }
 
 /// The index of one node; cheap to clone.
@@ -135,30 +145,91 @@ impl Index {
     ) -> Result<T, IndexError> {
         let index = Arc::clone(&self.0);
         let task = tokio::task::spawn_blocking(move || {
-            let idle = index
-                .readers
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop();
-            let mut connection = match idle {
-                Some(connection) => connection,
-                None => tables::reader(&index.path)?,
-            };
-            let transaction = connection.transaction()?;
-            let value = query(&transaction)?;
-            transaction.finish()?;
-            let mut readers = index.readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if readers.len() < READERS_IDLE_MAX {
-                readers.push(connection);
-            }
+            let (value, connection) = run(index.reader()?, query)?;
+            index.keep(connection);
             Ok(value)
         });
-        match task.await {
-            Ok(result) => result.map_err(IndexError::Database),
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(IndexError::Database(rusqlite::Error::InvalidQuery)),
-            },
+        finished(task.await)
+    }
+
+    /// Runs `query` as [`Index::read`] does, and ends it after `limit`, also when nobody waits for
+    /// it any more.
+    ///
+    /// # Errors
+    /// [`IndexError::TooComplex`] then; else those of the query.
+    pub async fn read_within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, IndexError> {
+        let (index, inner) = (self.clone(), Arc::clone(&self.0));
+        let (begun, handle) = oneshot::channel();
+        let mut task = tokio::task::spawn_blocking(move || {
+            let connection = inner.reader()?;
+            // Nobody listens if the runtime ends.
+            drop(begun.send(connection.get_interrupt_handle()));
+            run(connection, query)
+        });
+        let watched = tokio::spawn(async move {
+            let handle = handle.await;
+            let ended = match tokio::time::timeout(limit, &mut task).await {
+                Ok(ended) => ended,
+                Err(_) => {
+                    if let Ok(handle) = handle {
+                        handle.interrupt();
+                    }
+                    task.await
+                }
+            };
+            // Not before: what is interrupted must not be the next one's query.
+            ended.map(|ended| {
+                ended.map(|(value, connection)| {
+                    index.0.keep(connection);
+                    value
+                })
+            })
+        });
+        finished(watched.await.and_then(|ended| ended))
+    }
+}
+
+impl Inner {
+    fn reader(&self) -> rusqlite::Result<Connection> {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        match readers.pop() {
+            Some(connection) => Ok(connection),
+            None => tables::reader(&self.path),
         }
+    }
+
+    /// Keeps a connection for the next query.
+    fn keep(&self, connection: Connection) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        if readers.len() < READERS_IDLE_MAX {
+            readers.push(connection);
+        }
+    }
+}
+
+fn run<T>(
+    mut connection: Connection,
+    query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<(T, Connection)> {
+    let transaction = connection.transaction()?;
+    let value = query(&transaction)?;
+    transaction.finish()?;
+    Ok((value, connection))
+}
+
+fn finished<T>(ended: Result<rusqlite::Result<T>, JoinError>) -> Result<T, IndexError> {
+    match ended {
+        Ok(Err(error)) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            Err(IndexError::TooComplex)
+        }
+        Ok(result) => result.map_err(IndexError::Database),
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(IndexError::Database(rusqlite::Error::InvalidQuery)),
+        },
     }
 }

@@ -8,6 +8,7 @@ pub mod epcis;
 pub mod index;
 pub mod ledger;
 pub mod machine;
+pub mod query;
 pub mod rdf;
 pub mod sample;
 pub mod server;

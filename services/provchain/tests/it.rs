@@ -8,6 +8,7 @@ mod it {
     mod api_live;
     mod api_people;
     mod api_proofs;
+    mod api_query;
     mod api_refusals;
     mod api_trace;
     mod api_xml;
@@ -38,6 +39,8 @@ mod it {
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
+    mod query_fixture;
+    mod query_index;
     mod rdf_canon_suite;
     mod rdf_gs1_suite;
     mod rdf_properties;

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::epcis::{Issue, Rule};
 use crate::index::IndexError;
+use crate::query::QueryError;
 
 /// Why a request was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +33,18 @@ pub enum ApiError {
     /// A parameter cannot be.
     #[error("{0}")]
     BadRequest(String),
+    /// A query cannot be.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// A query finds more than its client wants.
+    #[error("the query finds more than {0} events: narrow it down")]
+    TooLarge(u64),
+    /// There is no such thing among the resources of the REST binding.
+    #[error("{0}")]
+    NoSuchName(String),
+    /// The answer cannot be had in the form that is asked for.
+    #[error("{0}")]
+    NotAcceptable(String),
     /// The ledger is being formed.
     #[error("the ledger has not been founded yet: try again in a moment")]
     NotFounded,
@@ -117,6 +130,27 @@ impl From<ApiError> for Problem {
                     .with("conflicts", conflicts)
             }
             ApiError::Exists(_) => problem(StatusCode::CONFLICT),
+            ApiError::Query(QueryError::Parameter { name, .. }) => problem(StatusCode::BAD_REQUEST)
+                .with_type("epcisException:QueryParameterException")
+                .with_title("A parameter of the query cannot be")
+                .with("parameter", name),
+            ApiError::Query(QueryError::Unsupported { name, .. }) => {
+                problem(StatusCode::NOT_IMPLEMENTED)
+                    .with_type("epcisException:ImplementationException")
+                    .with_title("A parameter of the query is not supported")
+                    .with("parameter", name)
+            }
+            ApiError::TooLarge(_) => problem(StatusCode::PAYLOAD_TOO_LARGE)
+                .with_type("epcisException:QueryTooLargeException")
+                .with_title("The query finds too much"),
+            ApiError::Index(IndexError::TooComplex) => problem(StatusCode::PAYLOAD_TOO_LARGE)
+                .with_type("epcisException:QueryTooComplexException")
+                .with_title("The query takes too long"),
+            ApiError::NoSuchName(_) => {
+                problem(StatusCode::NOT_FOUND).with_type("epcisException:NoSuchNameException")
+            }
+            ApiError::NotAcceptable(_) => problem(StatusCode::NOT_ACCEPTABLE)
+                .with_type("epcisException:NotAcceptableException"),
             ApiError::NotFound(_) => problem(StatusCode::NOT_FOUND),
             ApiError::BadRequest(_) => problem(StatusCode::BAD_REQUEST),
             ApiError::Propose(ProposeError::TooLarge { .. }) => {

@@ -11,7 +11,7 @@ use super::capture::{Asked, NewCapture, take_in};
 use super::entries::event_response;
 use super::{Api, ApiError};
 use crate::access::Caller;
-use crate::index::entry_of;
+use crate::index::entries_of;
 
 /// Takes one event in.
 pub(super) async fn post(
@@ -50,10 +50,11 @@ pub(super) async fn get(
     let (wanted, viewer) = (id.clone(), caller.viewer.clone());
     let found = api
         .index
-        .read(move |index| entry_of(index, &wanted, &viewer))
+        .read(move |index| entries_of(index, &wanted, &viewer))
         .await
         .map_err(ApiError::from)?;
+    let entry = found.first().copied();
     let entry =
-        found.ok_or_else(|| ApiError::NotFound(format!("there is no event with the id {id}")))?;
+        entry.ok_or_else(|| ApiError::NotFound(format!("there is no event with the id {id}")))?;
     event_response(&api, &caller, entry).await
 }

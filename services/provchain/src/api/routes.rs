@@ -7,7 +7,11 @@ use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 use http::Method;
 
 use super::caller::{Who, guard};
-use super::{Api, auth, capture, entries, events, ledger, live, people, proofs, tiles, trace};
+use super::negotiate::{readable, writable};
+use super::{
+    Api, auth, capture, entries, events, ledger, live, people, proofs, query, resources, tiles,
+    trace,
+};
 use crate::access::Role;
 
 /// Roles whose holders may write. Consumers and auditors read.
@@ -23,6 +27,7 @@ const ADMIN: &[Role] = &[Role::Admin];
 const OVERSEERS: &[Role] = &[Role::Auditor, Role::Admin];
 
 /// One route.
+#[derive(Clone)]
 pub struct Route {
     /// Its method.
     pub method: Method,
@@ -60,15 +65,83 @@ const OPTIONS: Method = Method::OPTIONS;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
+/// A collection of the REST binding: what events name.
+macro_rules! collection {
+    ($name:literal) => {
+        [
+            route(
+                GET,
+                concat!("/", $name),
+                Anybody,
+                || resources::routes($name)[0].clone(),
+                "What events name",
+            ),
+            route(
+                GET,
+                concat!("/", $name, "/{value}"),
+                Anybody,
+                || resources::routes($name)[1].clone(),
+                "What there is below a name",
+            ),
+            route(
+                GET,
+                concat!("/", $name, "/{value}/events"),
+                Anybody,
+                || resources::routes($name)[2].clone(),
+                "The events that have a name",
+            ),
+            route(
+                OPTIONS,
+                concat!("/", $name),
+                Anybody,
+                || options(readable),
+                DISCOVERY,
+            ),
+            route(
+                OPTIONS,
+                concat!("/", $name, "/{value}"),
+                Anybody,
+                || options(readable),
+                DISCOVERY,
+            ),
+            route(
+                OPTIONS,
+                concat!("/", $name, "/{value}/events"),
+                Anybody,
+                || options(readable),
+                DISCOVERY,
+            ),
+        ]
+    };
+}
+
+const DISCOVERY: &str = "Which versions are spoken";
+
 /// All of them.
+#[must_use]
+pub fn all() -> Vec<Route> {
+    [
+        ROUTES,
+        &collection!("eventTypes"),
+        &collection!("epcs"),
+        &collection!("bizSteps"),
+        &collection!("bizLocations"),
+        &collection!("readPoints"),
+        &collection!("dispositions"),
+    ]
+    .concat()
+}
+
 #[rustfmt::skip]
-pub const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     // EPCIS 2.0.
     route(POST, "/capture", Roles(WRITERS), || post(capture::capture), "Captures a document"),
     route(GET, "/capture", Roles(KNOWN), || get(capture::jobs), "The captures of the caller's party"),
     route(OPTIONS, "/capture", Anybody, || options(capture::options), "What is taken, and how much of it"),
     route(GET, "/capture/{id}", Roles(KNOWN), || get(capture::job), "What became of a capture"),
     route(POST, "/events", Roles(WRITERS), || post(events::post), "Captures one event"),
+    route(GET, "/events", Anybody, || get(query::events), "Events, by a query"),
+    route(OPTIONS, "/events", Anybody, || options(writable), DISCOVERY),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID"),
     // The ledger.
     route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "A signed checkpoint of the whole tree"),
@@ -105,7 +178,7 @@ pub const ROUTES: &[Route] = &[
 
 /// The router of the table.
 pub(super) fn router() -> Router<Api> {
-    ROUTES.iter().fold(Router::new(), |router, route| {
+    all().iter().fold(Router::new(), |router, route| {
         let guarded = (route.handler)().layer(from_fn_with_state(route.who, guard));
         router.route(route.path, guarded)
     })

@@ -69,7 +69,7 @@ impl Event {
     }
 
     /// The IRI that `name` stands for in this event.
-    pub(super) fn iri<'a>(&'a self, name: &'a str) -> Cow<'a, str> {
+    pub(crate) fn iri<'a>(&'a self, name: &'a str) -> Cow<'a, str> {
         self.context.iri(name).unwrap_or(Cow::Borrowed(name))
     }
 

@@ -9,26 +9,36 @@ use crate::access::Viewer;
 use crate::epcis::links::{Action, LinkSet, Role};
 use crate::epcis::{self, capture};
 use crate::machine::read::StoredEntry;
+use crate::query::{Facts, Fields};
 use crate::trace::EventRow;
 
 /// Bumped when an index of the old layout has to be made again.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 
 const TABLES: &str = "
     CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
     INSERT INTO progress VALUES (1, 0);
-    CREATE TABLE item (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE) STRICT;
+    CREATE TABLE item (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        kinds INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX read_point ON item (key) WHERE kinds & 2;
+    CREATE INDEX biz_location ON item (key) WHERE kinds & 4;
     CREATE TABLE event (
         entry INTEGER PRIMARY KEY,
         type TEXT NOT NULL,
         id TEXT,
         action INTEGER,
         time INTEGER NOT NULL,
+        recorded INTEGER NOT NULL,
         summary TEXT NOT NULL,
         owner INTEGER NOT NULL,
         visibility INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX event_of_id ON event (id) WHERE id IS NOT NULL;
+    CREATE INDEX event_by_time ON event (time, entry);
+    CREATE INDEX event_by_record ON event (recorded, entry);
     CREATE TABLE link (
         item INTEGER NOT NULL,
         time INTEGER NOT NULL,
@@ -36,6 +46,7 @@ const TABLES: &str = "
         role INTEGER NOT NULL,
         action INTEGER,
         class INTEGER NOT NULL,
+        fields INTEGER NOT NULL,
         PRIMARY KEY (item, time, entry, role)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX link_of_entry ON link (entry, role);
@@ -45,7 +56,18 @@ const TABLES: &str = "
         entry INTEGER NOT NULL,
         PRIMARY KEY (instance, lot, entry)
     ) STRICT, WITHOUT ROWID;
-    CREATE INDEX instance_of_lot ON lot (lot);";
+    CREATE INDEX instance_of_lot ON lot (lot);
+    CREATE TABLE word (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL,
+        value TEXT NOT NULL,
+        UNIQUE (name, value)
+    ) STRICT;
+    CREATE TABLE attribute (
+        word INTEGER NOT NULL,
+        entry INTEGER NOT NULL,
+        PRIMARY KEY (word, entry)
+    ) STRICT, WITHOUT ROWID;";
 
 /// Opens the writer's connection; gives the number of entries that are in.
 pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, u64)> {
@@ -105,6 +127,7 @@ pub(super) fn remove(path: &Path) {
 pub(super) fn clear(state: &Transaction<'_>) -> rusqlite::Result<()> {
     state.execute_batch(
         "DELETE FROM event; DELETE FROM link; DELETE FROM lot; DELETE FROM item;
+         DELETE FROM attribute; DELETE FROM word;
          UPDATE progress SET next = 0 WHERE id = 1;",
     )
 }
@@ -134,11 +157,13 @@ pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::
         return Ok(());
     };
     let (row, set) = (EventRow::of(entry.index, &event), LinkSet::of(&event));
+    let facts = Facts::of(&event);
     let (action, time) = (set.action.map(action_code), event.time.unix_micros);
     state
         .prepare_cached(
-            "INSERT OR REPLACE INTO event (entry, type, id, action, time, summary, owner, visibility)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT OR REPLACE INTO event
+             (entry, type, id, action, time, recorded, summary, owner, visibility)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )?
         .execute(params![
             row.entry,
@@ -146,35 +171,101 @@ pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::
             row.id,
             action,
             time,
+            entry.recorded().unix_micros,
             row.summary.to_string(),
             entry.access.owner,
             entry.access.visibility.code()
         ])?;
     for link in &set.links {
-        let item = item(state, link.key.as_str())?;
+        let fields = facts.fields.get(&link.key).copied().unwrap_or_default();
+        let item = item(state, link.key.as_str(), Kinds::of(link.role, fields))?;
         let class = link.level == epcis::identifier::Level::Class;
         state
-            .prepare_cached("INSERT OR REPLACE INTO link (item, time, entry, role, action, class) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-            .execute(params![item, time, entry.index, role_code(link.role), action, class])?;
+            .prepare_cached(
+                "INSERT OR REPLACE INTO link (item, time, entry, role, action, class, fields)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?
+            .execute(params![
+                item,
+                time,
+                entry.index,
+                role_code(link.role),
+                action,
+                class,
+                fields.bits()
+            ])?;
     }
     for (instance, lot) in &set.lots {
-        let (instance, lot) = (item(state, instance.as_str())?, item(state, lot.as_str())?);
+        let instance = item(state, instance.as_str(), Kinds::NONE)?;
+        let lot = item(state, lot.as_str(), Kinds::NONE)?;
         state
             .prepare_cached("INSERT OR IGNORE INTO lot (instance, lot, entry) VALUES (?1, ?2, ?3)")?
             .execute(params![instance, lot, entry.index])?;
     }
+    for (name, value) in &facts.words {
+        let word = word(state, name, value)?;
+        state
+            .prepare_cached("INSERT OR IGNORE INTO attribute (word, entry) VALUES (?1, ?2)")?
+            .execute(params![word, entry.index])?;
+    }
     Ok(())
 }
 
-fn item(state: &Transaction<'_>, key: &str) -> rusqlite::Result<i64> {
+/// Of which collections of the REST binding an item is, a bit each. The numbers stand in the tables'
+/// partial indexes: places are few among many items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kinds(u8);
+
+impl Kinds {
+    const NONE: Self = Self(0);
+    pub const EPC: Self = Self(1);
+    pub const READ_POINT: Self = Self(2);
+    pub const BIZ_LOCATION: Self = Self(4);
+
+    fn of(role: Role, fields: Fields) -> Self {
+        match role {
+            Role::ReadPoint => Self::READ_POINT,
+            Role::BizLocation => Self::BIZ_LOCATION,
+            _ if fields.bits() & Fields::ANY_EPC.bits() != 0 => Self::EPC,
+            _ => Self::NONE,
+        }
+    }
+
+    /// The number under which it is stored.
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+}
+
+fn item(state: &Transaction<'_>, key: &str, kinds: Kinds) -> rusqlite::Result<i64> {
     let known = state
-        .prepare_cached("SELECT id FROM item WHERE key = ?1")?
-        .query_row([key], |row| row.get(0));
+        .prepare_cached("SELECT id, kinds FROM item WHERE key = ?1")?
+        .query_row([key], |row| Ok((row.get(0)?, row.get::<_, u8>(1)?)))
+        .optional()?;
     match known {
-        Err(rusqlite::Error::QueryReturnedNoRows) => state
-            .prepare_cached("INSERT INTO item (key) VALUES (?1)")?
-            .insert([key]),
-        result => result,
+        None => state
+            .prepare_cached("INSERT INTO item (key, kinds) VALUES (?1, ?2)")?
+            .insert(params![key, kinds.bits()]),
+        Some((id, known)) if known & kinds.bits() == kinds.bits() => Ok(id),
+        Some((id, known)) => {
+            state
+                .prepare_cached("UPDATE item SET kinds = ?2 WHERE id = ?1")?
+                .execute(params![id, known | kinds.bits()])?;
+            Ok(id)
+        }
+    }
+}
+
+fn word(state: &Transaction<'_>, name: &str, value: &str) -> rusqlite::Result<i64> {
+    let known = state
+        .prepare_cached("SELECT id FROM word WHERE name = ?1 AND value = ?2")?
+        .query_row([name, value], |row| row.get(0))
+        .optional()?;
+    match known {
+        Some(id) => Ok(id),
+        None => state
+            .prepare_cached("INSERT INTO word (name, value) VALUES (?1, ?2)")?
+            .insert([name, value]),
     }
 }
 
@@ -228,18 +319,19 @@ fn event_row(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     })
 }
 
-/// The first entry of an event with this `eventID` that the viewer may read.
+/// The entries of the events with this `eventID` that the viewer may read: error declarations have it
+/// too, and another party may have recorded an event under the same.
 ///
 /// # Errors
 /// Those of the database.
-pub fn entry_of(index: &Connection, id: &str, viewer: &Viewer) -> rusqlite::Result<Option<u64>> {
+pub fn entries_of(index: &Connection, id: &str, viewer: &Viewer) -> rusqlite::Result<Vec<u64>> {
     index
         .prepare_cached(&format!(
-            "SELECT entry FROM event WHERE id = ?1 AND {} ORDER BY entry LIMIT 1",
+            "SELECT entry FROM event WHERE id = ?1 AND {} ORDER BY entry",
             visible(2)
         ))?
-        .query_row(params![id, Eyes::from(viewer)], |row| row.get(0))
-        .optional()
+        .query_map(params![id, Eyes::from(viewer)], |row| row.get(0))?
+        .collect()
 }
 
 /// The events of `entries` that the index knows, in their order.

@@ -22,6 +22,19 @@ impl LedgerSecret {
         Self(bytes)
     }
 
+    /// The key that the tokens of next pages are sealed under.
+    #[must_use]
+    pub fn page_key(&self) -> [u8; 32] {
+        self.mac(b"provchain/v1 page token\0", [b""; 0]).0
+    }
+
+    /// Where the nonce of such a token is cut from.
+    #[must_use]
+    pub fn page_nonce(&self, binding: &[u8], token: &[u8]) -> [u8; 32] {
+        self.mac(b"provchain/v1 page token nonce\0", [binding, token])
+            .0
+    }
+
     fn mac(&self, tag: &[u8], parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Digest {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
         mac.update(tag);

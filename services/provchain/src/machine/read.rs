@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::access::{Access, PartyId, Visibility};
+use crate::epcis::time::Timestamp;
 use crate::ledger::block::Block;
 use crate::ledger::entry::{self, OpenedEntry, StatementsOf};
 use crate::ledger::identity::LedgerSecret;
@@ -119,6 +120,16 @@ impl StoredEntry {
     pub fn entry_key(&self) -> Option<EntryKey> {
         let wrapped = WrappedKey::decode(self.key.as_ref()?).ok()?;
         wrapped.unwrap(None).ok()
+    }
+
+    /// When its proposer took it in; the beginning of 1970 if the leaf is damaged.
+    #[must_use]
+    pub fn recorded(&self) -> Timestamp {
+        let time_ms = Leaf::decode(&self.leaf).map_or(0, |leaf| leaf.time_ms);
+        let time_ms = i64::try_from(time_ms).unwrap_or(i64::MAX);
+        Timestamp {
+            unix_micros: time_ms.saturating_mul(1000),
+        }
     }
 
     /// Decrypts the document, and trusts that it is the recorded one.

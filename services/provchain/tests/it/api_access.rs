@@ -3,7 +3,7 @@
 
 use provchain::access::Role;
 use provchain::api::Who;
-use provchain::api::routes::ROUTES;
+use provchain::api::routes;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -50,7 +50,7 @@ async fn every_route_serves_its_roles_and_turns_all_others_away() {
     let ledger = Ledger::start(1).await;
     let roles = Role::ALL.map(Some).into_iter().chain([None]);
     for role in roles {
-        for route in ROUTES {
+        for route in routes::all() {
             // One of its own for each: logging out is among what is done.
             let token = role.map(|role| token(&ledger, "somebody", role.as_str()));
             let path = route
@@ -76,7 +76,10 @@ async fn every_route_serves_its_roles_and_turns_all_others_away() {
         }
     }
     // A token that is not valid is refused where none is needed, too.
-    for route in ROUTES.iter().filter(|route| route.who == Who::Anybody) {
+    for route in routes::all()
+        .iter()
+        .filter(|route| route.who == Who::Anybody)
+    {
         let asked = (route.method.clone(), "/checkpoint");
         if route.path == asked.1 {
             ask(&ledger, asked, Some("x.y.z"), None).await.problem(401);
