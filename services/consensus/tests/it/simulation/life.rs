@@ -199,7 +199,8 @@ impl Stage {
                 let mut told = format!("waited in vain: {what}");
                 for node in &self.nodes {
                     if let Some(seated) = node.seat.get() {
-                        let (unready, status) = (seated.cluster.unready(), seated.cluster.status());
+                        let (unready, status) =
+                            seated.asked(|cluster| (cluster.unready(), cluster.status()));
                         write!(told, "\n  {}: {unready:?} {status:?}", node.name).unwrap();
                     }
                 }
@@ -243,7 +244,8 @@ impl Stage {
             stage.replace_removed();
             stage.nodes.iter().all(|node| {
                 node.seat.get().is_some_and(|seated| {
-                    seated.cluster.unready().is_none() && !seated.cluster.status().changing
+                    seated
+                        .asked(|cluster| cluster.unready().is_none() && !cluster.status().changing)
                 })
             })
         });

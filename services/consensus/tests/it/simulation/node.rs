@@ -101,6 +101,15 @@ pub struct Seated {
     pub handle: Handle,
 }
 
+impl Seated {
+    /// Asks the node something that depends on the time: on its own clock. Outside of its runtime tokio
+    /// shows the time of the machine, by which a world that is lived through slowly is long over.
+    pub fn asked<T>(&self, ask: impl FnOnce(&Cluster<Observed>) -> T) -> T {
+        let _clock = self.handle.enter();
+        ask(&self.cluster)
+    }
+}
+
 impl Seat {
     pub fn get(&self) -> Option<Seated> {
         lock(&self.0).clone()
