@@ -18,6 +18,8 @@ mod it {
     mod epcis_links;
     mod epcis_properties;
     mod epcis_refusals;
+    mod event_hash;
+    mod event_hash_suite;
     mod gs1_suite;
     mod ledger_codecs;
     mod ledger_entry;
