@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::{Outcome, Writer, value};
 use crate::rdf::context::Context;
-use crate::rdf::terms::{Coercion, Meaning, RDFS};
+use crate::rdf::terms::RDFS;
 
 impl Writer<'_> {
     /// The members of `object` that are not `known`, each with all below it, in the order of the
@@ -33,43 +33,27 @@ impl Writer<'_> {
                 single => std::slice::from_ref(single),
             };
             for item in items {
-                texts.push(self.extension(key, &name, item)?);
+                texts.push(self.extension(&name, item)?);
             }
         }
         texts.sort_unstable();
         Ok(texts.concat())
     }
 
-    /// One value of the member `key`, which is written as `name`.
-    fn extension(&mut self, key: &str, name: &str, value: &Value) -> Outcome {
+    /// One value of a member.
+    fn extension(&mut self, name: &str, value: &Value) -> Outcome {
         self.spend(name.len())?;
         if let Value::Object(members) = value {
             let inner = self.extensions(members, |_| false)?;
             return Ok([name, &inner].concat());
         }
-        let text = value::text(value);
-        let text = if self.holds_uris(key) {
-            value::uri(text.trim(), self.context)
-        } else {
-            value::canonical(&text)
-        };
+        let text = value::free(&value::text(value), self.context);
         let text = self.at_its_address(text);
         if text.is_empty() {
             return Ok(name.to_owned());
         }
         self.spend(text.len())?;
         Ok([name, "=", &text].concat())
-    }
-
-    /// Whether the texts of a member are URIs, which may be compact, or words.
-    fn holds_uris(&self, key: &str) -> bool {
-        match self.context.term(key, None) {
-            Some(Meaning::Id | Meaning::Type) => true,
-            Some(Meaning::Property(property)) => {
-                matches!(property.coercion, Coercion::Id | Coercion::Vocab(_))
-            }
-            Some(Meaning::Base) | None => false,
-        }
     }
 }
 

@@ -22,10 +22,8 @@ pub enum Form {
 /// How a value of the standard is read.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// As it is.
-    Plain,
-    /// A URI, which may be compact.
-    Uri,
+    /// A text, number or truth value.
+    Text,
     /// A word of the Core Business Vocabulary, or a URI.
     Word(&'static Vocabulary),
     /// A date and time.
@@ -55,20 +53,19 @@ pub fn is_ignored(name: &str) -> bool {
     )
 }
 
-const PLAIN: Form = Form::Value(Kind::Plain);
-const URI: Form = Form::Value(Kind::Uri);
+const TEXT: Form = Form::Value(Kind::Text);
 const TIME: Form = Form::Value(Kind::Time);
 
 const fn word(list: &'static Vocabulary) -> Form {
     Form::Value(Kind::Word(list))
 }
 
-const EPCS: Form = Form::List("epc", &URI);
+const EPCS: Form = Form::List("epc", &TEXT);
 const QUANTITIES: Form = Form::List(
     "quantityElement",
-    &Form::Objects(&[("epcClass", URI), ("quantity", PLAIN), ("uom", PLAIN)]),
+    &Form::Objects(&[("epcClass", TEXT), ("quantity", TEXT), ("uom", TEXT)]),
 );
-const PLACE: Form = Form::Objects(&[("id", URI)]);
+const PLACE: Form = Form::Objects(&[("id", TEXT)]);
 const PERSISTENT_DISPOSITION: Form = Form::Objects(&[
     ("set", word(&vocabulary::DISPOSITION)),
     ("unset", word(&vocabulary::DISPOSITION)),
@@ -78,21 +75,21 @@ const BIZ_TRANSACTIONS: Form = Form::List(
     "",
     &Form::Objects(&[
         ("type", word(&vocabulary::BIZ_TRANSACTION_TYPE)),
-        ("bizTransaction", URI),
+        ("bizTransaction", TEXT),
     ]),
 );
 const SOURCES: Form = Form::List(
     "",
     &Form::Objects(&[
         ("type", word(&vocabulary::SOURCE_DEST_TYPE)),
-        ("source", URI),
+        ("source", TEXT),
     ]),
 );
 const DESTINATIONS: Form = Form::List(
     "",
     &Form::Objects(&[
         ("type", word(&vocabulary::SOURCE_DEST_TYPE)),
-        ("destination", URI),
+        ("destination", TEXT),
     ]),
 );
 const SENSOR_ELEMENTS: Form = Form::List(
@@ -106,46 +103,46 @@ const SENSOR_METADATA: [(&str, Form); 8] = [
     ("time", TIME),
     ("startTime", TIME),
     ("endTime", TIME),
-    ("deviceID", URI),
-    ("deviceMetadata", URI),
-    ("rawData", URI),
-    ("dataProcessingMethod", URI),
-    ("bizRules", URI),
+    ("deviceID", TEXT),
+    ("deviceMetadata", TEXT),
+    ("rawData", TEXT),
+    ("dataProcessingMethod", TEXT),
+    ("bizRules", TEXT),
 ];
 /// `bizRules` is not in the table. It is in the standard's schema of reports, and stands here where
 /// it stands in the metadata.
 const SENSOR_REPORT: [(&str, Form); 24] = [
     ("type", word(&vocabulary::MEASUREMENT_TYPE)),
     ("exception", word(&vocabulary::ALERT_TYPE)),
-    ("deviceID", URI),
-    ("deviceMetadata", URI),
-    ("rawData", URI),
-    ("dataProcessingMethod", URI),
-    ("bizRules", URI),
+    ("deviceID", TEXT),
+    ("deviceMetadata", TEXT),
+    ("rawData", TEXT),
+    ("dataProcessingMethod", TEXT),
+    ("bizRules", TEXT),
     ("time", TIME),
-    ("microorganism", URI),
-    ("chemicalSubstance", URI),
-    ("value", PLAIN),
+    ("microorganism", TEXT),
+    ("chemicalSubstance", TEXT),
+    ("value", TEXT),
     ("component", word(&vocabulary::COMPONENT)),
-    ("stringValue", PLAIN),
-    ("booleanValue", PLAIN),
-    ("hexBinaryValue", PLAIN),
-    ("uriValue", URI),
-    ("minValue", PLAIN),
-    ("maxValue", PLAIN),
-    ("meanValue", PLAIN),
-    ("sDev", PLAIN),
-    ("percRank", PLAIN),
-    ("percValue", PLAIN),
-    ("uom", PLAIN),
-    ("coordinateReferenceSystem", URI),
+    ("stringValue", TEXT),
+    ("booleanValue", TEXT),
+    ("hexBinaryValue", TEXT),
+    ("uriValue", TEXT),
+    ("minValue", TEXT),
+    ("maxValue", TEXT),
+    ("meanValue", TEXT),
+    ("sDev", TEXT),
+    ("percRank", TEXT),
+    ("percValue", TEXT),
+    ("uom", TEXT),
+    ("coordinateReferenceSystem", TEXT),
 ];
 
 const CBV_20: [(&str, Form); 23] = [
     ("eventTime", TIME),
-    ("eventTimeZoneOffset", PLAIN),
+    ("eventTimeZoneOffset", TEXT),
     ("epcList", EPCS),
-    ("parentID", URI),
+    ("parentID", TEXT),
     ("inputEPCList", EPCS),
     ("childEPCs", EPCS),
     ("quantityList", QUANTITIES),
@@ -153,8 +150,8 @@ const CBV_20: [(&str, Form); 23] = [
     ("inputQuantityList", QUANTITIES),
     ("outputEPCList", EPCS),
     ("outputQuantityList", QUANTITIES),
-    ("action", PLAIN),
-    ("transformationID", URI),
+    ("action", TEXT),
+    ("transformationID", TEXT),
     ("bizStep", word(&vocabulary::BIZ_STEP)),
     ("disposition", word(&vocabulary::DISPOSITION)),
     ("persistentDisposition", PERSISTENT_DISPOSITION),
@@ -169,9 +166,9 @@ const CBV_20: [(&str, Form); 23] = [
 
 const REFERENCE_2025: [(&str, Form); 24] = [
     ("eventTime", TIME),
-    ("eventTimeZoneOffset", PLAIN),
-    ("certificationInfo", URI),
-    ("parentID", URI),
+    ("eventTimeZoneOffset", TEXT),
+    ("certificationInfo", TEXT),
+    ("parentID", TEXT),
     ("epcList", EPCS),
     ("inputEPCList", EPCS),
     ("childEPCs", EPCS),
@@ -180,8 +177,8 @@ const REFERENCE_2025: [(&str, Form); 24] = [
     ("inputQuantityList", QUANTITIES),
     ("outputEPCList", EPCS),
     ("outputQuantityList", QUANTITIES),
-    ("action", PLAIN),
-    ("transformationID", URI),
+    ("action", TEXT),
+    ("transformationID", TEXT),
     ("bizStep", word(&vocabulary::BIZ_STEP)),
     ("disposition", word(&vocabulary::DISPOSITION)),
     ("persistentDisposition", PERSISTENT_DISPOSITION),

@@ -50,10 +50,8 @@ pub fn standard(value: &Value, kind: Kind, context: &Context) -> String {
     let text = text(value);
     let text = text.trim();
     match kind {
-        Kind::Plain => canonical(text),
-        Kind::Uri => uri(text, context),
         Kind::Word(list) if list.contains(text) => [list.namespace, text].concat(),
-        Kind::Word(_) => uri(text, context),
+        Kind::Word(_) | Kind::Text => free(text, context),
         Kind::Time => match Timestamp::parse(text) {
             Some(time) => to_millisecond(time).to_string(),
             None => text.to_owned(),
@@ -61,10 +59,15 @@ pub fn standard(value: &Value, kind: Kind, context: &Context) -> String {
     }
 }
 
-/// The value of a URI, which may be compact.
-pub fn uri(text: &str, context: &Context) -> String {
-    match context.iri(text) {
-        Some(iri) => canonical(&iri),
+/// Any other value. One that begins with a declared prefix is a compact URI (rule 15).
+pub fn free(text: &str, context: &Context) -> String {
+    let text = text.trim();
+    let compact = text.split_once(':').and_then(|(prefix, rest)| {
+        let namespace = context.declared(prefix)?;
+        (!rest.starts_with("//")).then(|| [namespace, rest].concat())
+    });
+    match compact {
+        Some(uri) => canonical(&uri),
         None => canonical(text),
     }
 }
@@ -81,8 +84,7 @@ pub fn text(value: &Value) -> Cow<'_, str> {
 
 /// One spelling for what can be spelled in several ways, whatever field it stands in: XML has no
 /// types, so that a text that looks like a number, or an identifier, is one.
-pub fn canonical(text: &str) -> String {
-    let text = text.trim();
+fn canonical(text: &str) -> String {
     for (urn, web) in CBV_URNS {
         if let Some(word) = text.strip_prefix(urn) {
             return [web, word].concat();
