@@ -21,8 +21,8 @@ pub struct Limits {
     pub issues_max: usize,
     /// Bounds on each event's statements.
     pub rdf: rdf::Limits,
-    /// Whether an event whose id is an event hash id is refused if the id is not its own. See
-    /// [`event_hash`](super::event_hash) for why this is a choice.
+    /// Whether an event whose id is an event hash id is refused if the id is not its own; the
+    /// README of [`epcis`](super) says why this is a choice.
     pub event_hashes_checked: bool,
 }
 
