@@ -102,7 +102,7 @@ test-containers: setup docker ## Run only the tests in containers
 	@infra/scripts/named-tests.sh containers
 
 .PHONY: test-conformance
-test-conformance: setup ## Run the published suites: [RDF_CANON_SUITE=…] [GS1_EPCIS_SUITE=…] [MERKLE_SUITE=…] (checkouts)
+test-conformance: setup ## Run the published suites: [RDF_CANON_SUITE=…] [GS1_EPCIS_SUITE=…] [MERKLE_SUITE=…] [EVENT_HASH_SUITE=…] (checkouts)
 	@infra/scripts/conformance.sh
 
 .PHONY: test-newcomer

@@ -120,6 +120,7 @@ impl Api {
         let limits = epcis::Limits {
             document_bytes_max: settings.capture.document_bytes_max,
             events_max: settings.capture.events_max,
+            event_hashes_checked: settings.capture.event_hashes_checked,
             ..epcis::Limits::default()
         };
         Self(Arc::new(Shared {

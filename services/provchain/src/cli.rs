@@ -3,6 +3,7 @@
 mod admin;
 mod capture;
 mod folder;
+mod hash;
 mod token;
 mod verify;
 mod wal;
@@ -38,6 +39,8 @@ enum Command {
     Capture(capture::Arguments),
     /// Check a ledger folder or a proof file, offline
     Verify(verify::Arguments),
+    /// Print the event hash ids (CBV 2.0) of EPCIS documents, offline
+    Hash(hash::Arguments),
     /// Write a realistic supply chain to try the ledger with
     Sample {
         /// How many events
@@ -85,6 +88,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
             block_on(admin.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
         }
         Command::Verify(verify) => verify.run(),
+        Command::Hash(hash) => hash.run().map(|()| ExitCode::SUCCESS),
         Command::Capture(capture) => block_on(capture.run()).map(|()| ExitCode::SUCCESS),
         Command::Cluster { address, command } => {
             block_on(cluster(&arguments.settings, address, command)).map(|()| ExitCode::SUCCESS)

@@ -4,6 +4,7 @@ pub mod capture;
 mod check;
 mod document;
 mod event;
+pub mod event_hash;
 mod fields;
 pub mod identifier;
 mod issue;

@@ -111,6 +111,9 @@ pub struct CaptureSettings {
     pub document_bytes_max: usize,
     /// Captures that are worked on at a time; more wait, and are refused with 503 after a while.
     pub concurrency_max: usize,
+    /// Whether an event is refused if its id is the event hash id (CBV 2.0, section 8.9.2) of
+    /// another one, or of what it was before it was changed.
+    pub event_hashes_checked: bool,
 }
 
 impl Default for CaptureSettings {
@@ -120,6 +123,7 @@ impl Default for CaptureSettings {
             events_max: 5_000,
             document_bytes_max: 8 << 20,
             concurrency_max: 16,
+            event_hashes_checked: false,
         }
     }
 }

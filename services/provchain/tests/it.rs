@@ -24,6 +24,8 @@ mod it {
     mod epcis_links;
     mod epcis_properties;
     mod epcis_refusals;
+    mod event_hash;
+    mod event_hash_suite;
     mod epcis_xml;
     mod epcis_xml_extensions;
     mod epcis_xml_properties;

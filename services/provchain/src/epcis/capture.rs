@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::check::Checker;
 use super::document::{Document, Event};
 use super::event;
+use super::event_hash;
 use super::issue::{Issue, Rule};
 use super::json;
 use super::limits::Limits;
@@ -389,19 +390,51 @@ impl Capture<'_> {
             Ok(dataset) => {
                 let text = |key| members.get(key).and_then(Value::as_str);
                 let (id, time) = (text("eventID").map(str::to_owned), text("eventTime"));
-                Some(Event {
+                let event = Event {
                     kind: kind?,
                     id,
                     time: Timestamp::parse(time?)?,
                     context,
                     dataset,
                     value,
-                })
+                };
+                self.has_its_own_hash(&event, &at.key("eventID"))
+                    .then_some(event)
             }
             Err(error) => {
                 self.issue(Issue::from_rdf(error, at));
                 None
             }
         }
+    }
+
+    /// Whether the id of `event`, at `at`, is none that another event has by its hash.
+    fn has_its_own_hash(&mut self, event: &Event, at: &At<'_>) -> bool {
+        let id = event
+            .id
+            .as_deref()
+            .filter(|id| self.limits.event_hashes_checked && event_hash::is_event_hash(id));
+        let Some(id) = id else {
+            return true;
+        };
+        let own = match event_hash::is_right(event, id) {
+            Ok(true) => return true,
+            Ok(false) => event_hash::event_hash(event),
+            Err(error) => Err(error),
+        };
+        let issue = match own {
+            Ok(own) => {
+                let message =
+                    format!("the event's hash id is {own}; it was changed after {id:?} was made");
+                Issue::new(Rule::EventHash, at, message)
+            }
+            Err(error) => Issue::new(
+                Rule::Limit,
+                at,
+                format!("the event has no hash id: {error}"),
+            ),
+        };
+        self.issue(issue);
+        false
     }
 }

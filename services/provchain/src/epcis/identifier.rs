@@ -171,6 +171,11 @@ fn is_text(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!\"%&'()*+,-./:;<=>?_".contains(&byte))
 }
 
+/// As [`is_text`], with the `#` that component and part identifiers may have (character set 39).
+fn is_component(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
+    is_text(&text.replace('#', "-"), lengths)
+}
+
 fn is_digits(text: &str, lengths: std::ops::RangeInclusive<usize>) -> bool {
     lengths.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -239,6 +244,10 @@ mod tests {
             (
                 "urn:epc:id:gdti:0614141.12345.400",
                 "https://id.gs1.org/253/0614141123452400",
+            ),
+            (
+                "urn:epc:id:cpi:0614141.5PQ7%2FZ%2343.12345",
+                "https://id.gs1.org/8010/06141415PQ7%2FZ%2343/8011/12345",
             ),
             (
                 "urn:epc:class:lgtin:4012345.012345.998877",

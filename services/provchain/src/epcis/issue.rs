@@ -107,6 +107,8 @@ pub enum Rule {
     Uri,
     /// Not a well-formed GS1 identifier, or one of the wrong level.
     Identifier,
+    /// An event hash id of another event.
+    EventHash,
     /// A bare word that is not in the Core Business Vocabulary.
     Vocabulary,
     /// The `@context` is missing or not understood.

@@ -26,6 +26,9 @@ pub struct Limits {
     pub issues_max: usize,
     /// Bounds on each event's statements.
     pub rdf: rdf::Limits,
+    /// Whether an event whose id is an event hash id is refused if the id is not its own; the
+    /// README of [`epcis`](super) says why this is a choice.
+    pub event_hashes_checked: bool,
 }
 
 impl Limits {
@@ -38,6 +41,7 @@ impl Limits {
             document_bytes_max: usize::MAX,
             depth_max: admission.depth_max + 2,
             values_max: usize::MAX,
+            event_hashes_checked: false,
             ..admission
         }
     }
@@ -56,6 +60,7 @@ impl Default for Limits {
             context_bytes_max: 16 << 20,
             issues_max: 100,
             rdf: rdf::Limits::default(),
+            event_hashes_checked: false,
         }
     }
 }

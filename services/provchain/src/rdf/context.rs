@@ -130,6 +130,19 @@ impl Context {
         self.terms.contains_key(name) || (self.has_epcis && terms::prefix(name).is_some())
     }
 
+    /// What `name` was declared to stand for, as the document or GS1's context has it.
+    pub fn declared(&self, name: &str) -> Option<&str> {
+        self.declared_term(name).or_else(|| {
+            let prefix = self.has_epcis.then(|| terms::prefix(name));
+            prefix.flatten()
+        })
+    }
+
+    /// What the document declared `name` to stand for.
+    pub fn declared_term(&self, name: &str) -> Option<&str> {
+        self.terms.get(name).map(|term| &*term.iri)
+    }
+
     /// What `term` stands for within `scopes`, if it is declared as a term.
     pub fn term<'a>(&'a self, term: &'a str, scopes: Option<&Scopes<'_>>) -> Option<Meaning<'a>> {
         let mut next = scopes;

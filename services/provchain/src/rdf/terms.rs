@@ -19,7 +19,8 @@ pub const EPCIS: &str = "https://ref.gs1.org/epcis/";
 /// Namespace of the XML Schema datatypes.
 pub const XSD: &str = "http://www.w3.org/2001/XMLSchema#";
 
-const RDFS: &str = "http://www.w3.org/2000/01/rdf-schema#";
+/// Namespace of RDF Schema.
+pub const RDFS: &str = "http://www.w3.org/2000/01/rdf-schema#";
 const OWL: &str = "http://www.w3.org/2002/07/owl#";
 const DCTERMS: &str = "http://purl.org/dc/terms/";
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use kit::settings::Secret;
 use kit::tokens::Keys;
+use serde_json::json;
 
 use super::cluster::{Ledger, PROVCHAIN};
+use super::epcis_fixtures::{document, transaction_event};
 
 const SECRET: &str = "a secret of more than thirty-two characters";
 
@@ -201,4 +203,56 @@ async fn capture_is_patient(
     let output = begun.wait_with_output().expect("it ends");
     assert!(output.status.success(), "{}", err(&output));
     out(&output)
+}
+
+#[test]
+fn event_hash_ids_are_printed_without_any_node() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, body: serde_json::Value| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, body.to_string()).expect("written");
+        path.to_str().expect("a path").to_owned()
+    };
+    let mut named = transaction_event();
+    named["eventID"] = "urn:uuid:374d95fc-9457-4a51-bd6a-0bba133845a8".into();
+    let good = file("good.json", document(&json!([transaction_event(), named])));
+    let pre_hash = "eventType=TransactionEvent\
+                    eventTime=2026-01-05T05:00:00.000ZeventTimeZoneOffset=+01:00\
+                    epcListepc=https://id.gs1.org/01/10614141073464/21/2017action=ADD\
+                    bizTransactionListtype=https://ref.gs1.org/cbv/BTT-po\
+                    bizTransaction=http://example.com/po/1";
+    let hash =
+        "ni:///sha-256;26cf2fed7aed2dffc858dbbafe2ee46f30ee40652ecd45dc2899828b855649e6?ver=CBV2.0";
+    let output = run(&["hash", &good], &[]);
+    let named = "urn:uuid:374d95fc-9457-4a51-bd6a-0bba133845a8";
+    assert_eq!(
+        out(&output),
+        format!("{good} 0 - {hash}\n{good} 1 {named} {hash}"),
+        "{}",
+        err(&output)
+    );
+    let output = run(&["hash", "--prehash", &good], &[]);
+    assert_eq!(out(&output), format!("{pre_hash}\n{pre_hash}"));
+    for edition in ["cbv2.0", "reference-2026", "reference-2025"] {
+        let output = run(
+            &["hash", "--json", "--prehash", "--edition", edition, &good],
+            &[],
+        );
+        let lines = out(&output);
+        let last = lines.lines().last().expect("two lines");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(last).expect("JSON"),
+            json!({ "file": good, "event": 1, "eventID": named, "hash": hash, "preHash": pre_hash }),
+        );
+    }
+    let bad = file("bad.json", document(&json!([{ "type": "ObjectEvent" }])));
+    for (file, part) in [
+        (&*bad, "eventTime is missing"),
+        ("none.json", "cannot read"),
+    ] {
+        let output = run(&["hash", &good, file], &[]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(err(&output).contains(part), "{}", err(&output));
+        assert!(err(&output).contains(file), "{}", err(&output));
+    }
 }

@@ -1,7 +1,8 @@
 //! GS1 Digital Link URIs (GS1 Digital Link: URI Syntax 1.3).
 
 use super::{
-    Identifier, IdentifierError, Level, check_digit, is_digits, is_text, key, percent_decode,
+    Identifier, IdentifierError, Level, check_digit, is_component, is_digits, is_text, key,
+    percent_decode,
 };
 
 /// Reads an address without its scheme; `None` if it is no Digital Link.
@@ -66,7 +67,7 @@ fn identifier(pairs: &[(&str, String)]) -> Option<Identifier> {
             let [serial] = ordered(qualifiers, [("8011", 12)])?;
             match serial {
                 Some(serial) if !is_digits(serial, 1..=12) => None,
-                _ if !is_text(value, 7..=30) => None,
+                _ if !is_component(value, 7..=30) => None,
                 Some(serial) => Some(Identifier::new(
                     Level::Instance,
                     &[("8010", value), ("8011", serial)],

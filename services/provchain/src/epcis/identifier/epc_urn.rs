@@ -1,6 +1,9 @@
 //! EPC pure identity, class and pattern URIs (EPC Tag Data Standard 2.0, section 6.3).
 
-use super::{Identifier, IdentifierError, Level, check_digit, is_digits, is_text, percent_decode};
+use super::{
+    Identifier, IdentifierError, Level, check_digit, is_component, is_digits, is_text,
+    percent_decode,
+};
 
 type Outcome = Result<Option<Identifier>, IdentifierError>;
 
@@ -115,7 +118,7 @@ fn identity(scheme: &str, value: &str) -> Outcome {
             let (company, rest) = company(value, None)?;
             match rest.split_once('.') {
                 Some((part, serial)) if is_digits(serial, 1..=12) => {
-                    let part = text(part, 1..=30 - company.len())?;
+                    let part = component(part, 1..=30 - company.len())?;
                     instance(&[("8010", &[company, &part].concat()), ("8011", serial)])
                 }
                 _ => wrong("a cpi ends in a serial number of up to 12 digits"),
@@ -157,7 +160,7 @@ fn pattern(scheme: &str, value: &str) -> Outcome {
         "sgcn" => class(&[("255", &thirteen(fixed)?.0)]),
         "cpi" => {
             let (company, part) = company(fixed, None)?;
-            let part = text(part, 1..=30 - company.len())?;
+            let part = component(part, 1..=30 - company.len())?;
             class(&[("8010", &[company, &part].concat())])
         }
         _ => wrong("this EPC scheme has no patterns"),
@@ -213,13 +216,25 @@ fn with_check(parts: &[&str]) -> String {
     digits
 }
 
-/// The characters behind a part of an EPC URI, in which `"%&/<>?` are escaped.
+/// The characters behind a part of an EPC URI, in which `"#%&/<>?` are escaped.
 fn text(part: &str, lengths: std::ops::RangeInclusive<usize>) -> Result<String, IdentifierError> {
-    if part.contains(['"', '&', '/', '<', '>', '?']) {
-        return wrong("the characters \" & / < > ? are written as percent escapes in EPC URIs");
+    unescaped(part, |text| is_text(text, lengths.clone()))
+}
+
+/// As [`text`], for component and part identifiers.
+fn component(
+    part: &str,
+    lengths: std::ops::RangeInclusive<usize>,
+) -> Result<String, IdentifierError> {
+    unescaped(part, |text| is_component(text, lengths.clone()))
+}
+
+fn unescaped(part: &str, is_good: impl Fn(&str) -> bool) -> Result<String, IdentifierError> {
+    if part.contains(['"', '#', '&', '/', '<', '>', '?']) {
+        return wrong("the characters \" # & / < > ? are written as percent escapes in EPC URIs");
     }
     match percent_decode(part) {
-        Some(text) if is_text(&text, lengths) => Ok(text),
+        Some(text) if is_good(&text) => Ok(text),
         _ => wrong("a serial, lot or reference is empty, too long or has a character of no code"),
     }
 }
