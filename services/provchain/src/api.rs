@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod ledger;
 mod proofs;
+mod question;
 pub mod signer;
 mod trace;
 

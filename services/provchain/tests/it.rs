@@ -6,6 +6,7 @@ mod it {
     mod api_proofs;
     mod api_refusals;
     mod api_trace;
+    mod api_trace_filters;
     mod cli_commands;
     mod cluster;
     mod cluster_faults;

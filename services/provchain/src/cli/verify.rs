@@ -12,9 +12,11 @@ use serde_json::json;
 use super::folder::Folder;
 use crate::documents;
 use crate::epcis::Limits;
+use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::{ProofFile, Trust, Verdict};
-use crate::verify::{Answer, Report, Verifier};
+use crate::trace::Answer;
+use crate::verify::{Report, Verifier, check_answer};
 
 /// What to check, and whom to trust.
 #[derive(Debug, Args)]
@@ -64,17 +66,15 @@ impl Arguments {
     fn proof(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
         let bytes = std::fs::read(&self.path)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
-        let (file, answer) = read(&bytes)?;
+        let (file, told) = read(&bytes)?;
         let limits = Limits::stored();
         let report = file.verify(trusted, &|document| {
             documents::statements_of(document, &limits)
         });
         let mut verdict = report.verdict();
         let mut faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
-        if let (Some(answer), Some(checkpoint), []) =
-            (&answer, &report.checkpoint, faults.as_slice())
-        {
-            faults = answer.differences(&file, checkpoint.size);
+        if let (Some(checkpoint), true) = (&report.checkpoint, faults.is_empty()) {
+            faults = told.differences(&file, checkpoint, trusted);
             if !faults.is_empty() {
                 verdict = Verdict::Refuted;
             }
@@ -113,7 +113,7 @@ impl Arguments {
                 ),
                 Trust::Refused => println!("no trusted key signed it"),
             }
-            if answer.is_some() && verdict != Verdict::Refuted {
+            if !matches!(told, Told::Nothing) && verdict != Verdict::Refuted {
                 println!("the answer says what these entries say");
             }
         }
@@ -219,25 +219,46 @@ fn told(report: &Report, keys_given: bool) -> String {
     }
 }
 
-/// The proof file, and the answer to a trace if the file is in one.
-fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Option<Answer>)> {
+/// What a file says of the entries that it proves.
+enum Told {
+    /// It is a proof file.
+    Nothing,
+    /// An answer to a trace.
+    Answer(Box<Answer>),
+}
+
+impl Told {
+    fn differences(
+        &self,
+        file: &ProofFile,
+        checkpoint: &Checkpoint,
+        trusted: &[VerifierKey],
+    ) -> Vec<String> {
+        let found = match self {
+            Self::Nothing => Ok(()),
+            Self::Answer(answer) => check_answer(answer, file, checkpoint, trusted).map(drop),
+        };
+        found.err().unwrap_or_default()
+    }
+}
+
+/// The proof file, and what is said around it.
+fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Told)> {
     #[derive(serde::Deserialize)]
     struct Members {
         items: Option<serde::de::IgnoredAny>,
-        proof: Option<serde::de::IgnoredAny>,
     }
+    let proof_of = |answer: &Answer| match &answer.proof {
+        Some(proof) => Ok(ProofFile::from_json(proof.get().as_bytes())?),
+        None => bail!("this answer comes without its proof: ask with proofs=true"),
+    };
     match serde_json::from_slice(bytes) {
-        Ok(Members {
-            items: Some(_),
-            proof: None,
-        }) => bail!("this answer to a trace comes without its proof: ask with proofs=true"),
-        Ok(Members { proof: Some(_), .. }) => {
+        Ok(Members { items: Some(_) }) => {
             let answer: Answer =
                 serde_json::from_slice(bytes).context("this is no answer to a trace")?;
-            let file = ProofFile::from_json(answer.proof.get().as_bytes())?;
-            Ok((file, Some(answer)))
+            Ok((proof_of(&answer)?, Told::Answer(Box::new(answer))))
         }
-        _ => Ok((ProofFile::from_json(bytes)?, None)),
+        _ => Ok((ProofFile::from_json(bytes)?, Told::Nothing)),
     }
 }
 
