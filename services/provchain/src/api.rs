@@ -4,6 +4,7 @@ mod capture;
 mod entries;
 mod error;
 mod events;
+mod format;
 mod ledger;
 mod proofs;
 mod question;

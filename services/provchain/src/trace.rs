@@ -15,6 +15,7 @@
 
 mod answer;
 mod attestation;
+pub mod draw;
 mod event_links;
 mod filter;
 mod row;

@@ -3,6 +3,7 @@
 use http::HeaderMap;
 use serde::Deserialize;
 
+use super::format::Format;
 use super::{ApiError, Shared};
 use crate::access::Viewer;
 use crate::epcis::identifier::Identifier;
@@ -25,6 +26,7 @@ pub(super) struct Parameters {
     /// The size of the ledger that is asked; without it, the present one.
     as_of: Option<u64>,
     pub proofs: Option<bool>,
+    pub format: Option<Format>,
 }
 
 /// A question that can be answered.
