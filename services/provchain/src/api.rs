@@ -8,6 +8,7 @@ mod format;
 mod ledger;
 mod proofs;
 mod question;
+mod recall;
 pub mod signer;
 mod trace;
 
@@ -110,6 +111,7 @@ impl Api {
             .route("/api/v1/proofs/consistency", get(proofs::consistency))
             .route("/api/v1/proofs/entries", get(proofs::entries))
             .route("/api/v1/trace/{epc}", get(trace::trace))
+            .route("/api/v1/recall/{epc}", get(recall::recall))
             .layer(Extension(keys))
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())

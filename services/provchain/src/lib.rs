@@ -9,6 +9,7 @@ pub mod index;
 pub mod ledger;
 pub mod machine;
 pub mod rdf;
+pub mod recall;
 pub mod sample;
 pub mod server;
 pub mod settings;

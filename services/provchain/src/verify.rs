@@ -14,16 +14,18 @@
 //! far keys that are trusted from outside vouch for the entries, and calls nothing authentic beyond.
 //!
 //! [`check_answer`] checks what the answer to a trace says against the entries that are proven with
-//! it.
+//! it; [`check_dossier`] does so for the dossier of a recall.
 
 mod answer;
 mod blocks;
+mod dossier;
 mod entries;
 mod reader;
 mod report;
 mod tree;
 
 pub use answer::{Recomputed, check as check_answer};
+pub use dossier::check as check_dossier;
 pub use reader::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 pub use report::{Damage, Finding, Report};
 

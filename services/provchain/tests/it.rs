@@ -4,6 +4,7 @@
 mod it {
     mod api_idempotence;
     mod api_proofs;
+    mod api_recall;
     mod api_refusals;
     mod api_trace;
     mod api_trace_filters;

@@ -1,5 +1,5 @@
-//! `provchain verify`: a ledger folder, a proof file or an answer to a trace, checked without any
-//! node.
+//! `provchain verify`: a ledger folder, a proof file, an answer to a trace or the dossier of a recall,
+//! checked without any node.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -15,14 +15,15 @@ use crate::epcis::Limits;
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::{ProofFile, Trust, Verdict};
+use crate::recall::{self, Dossier};
 use crate::trace::Answer;
-use crate::verify::{Report, Verifier, check_answer};
+use crate::verify::{Report, Verifier, check_answer, check_dossier};
 
 /// What to check, and whom to trust.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A node's data folder (of a stopped node, or a copy), a proof file, or an answer to a trace
-    /// with proofs
+    /// A node's data folder (of a stopped node, or a copy), a proof file, an answer to a trace with
+    /// proofs, or the dossier of a recall
     path: PathBuf,
     /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
     #[arg(long = "key", value_name = "KEY")]
@@ -225,6 +226,8 @@ enum Told {
     Nothing,
     /// An answer to a trace.
     Answer(Box<Answer>),
+    /// The dossier of a recall.
+    Dossier(Box<Dossier>),
 }
 
 impl Told {
@@ -237,6 +240,7 @@ impl Told {
         let found = match self {
             Self::Nothing => Ok(()),
             Self::Answer(answer) => check_answer(answer, file, checkpoint, trusted).map(drop),
+            Self::Dossier(dossier) => check_dossier(dossier, file, checkpoint, trusted),
         };
         found.err().unwrap_or_default()
     }
@@ -246,6 +250,7 @@ impl Told {
 fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Told)> {
     #[derive(serde::Deserialize)]
     struct Members {
+        format: Option<serde_json::Value>,
         items: Option<serde::de::IgnoredAny>,
     }
     let proof_of = |answer: &Answer| match &answer.proof {
@@ -253,7 +258,15 @@ fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Told)> {
         None => bail!("this answer comes without its proof: ask with proofs=true"),
     };
     match serde_json::from_slice(bytes) {
-        Ok(Members { items: Some(_) }) => {
+        Ok(Members {
+            format: Some(format),
+            ..
+        }) if format == recall::FORMAT => {
+            let dossier: Dossier =
+                serde_json::from_slice(bytes).context("this is no dossier of a recall")?;
+            Ok((proof_of(&dossier.trace)?, Told::Dossier(Box::new(dossier))))
+        }
+        Ok(Members { items: Some(_), .. }) => {
             let answer: Answer =
                 serde_json::from_slice(bytes).context("this is no answer to a trace")?;
             Ok((proof_of(&answer)?, Told::Answer(Box::new(answer))))
