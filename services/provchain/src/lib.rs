@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod machine;
 pub mod query;
 pub mod rdf;
+pub mod recall;
 pub mod sample;
 pub mod server;
 pub mod settings;

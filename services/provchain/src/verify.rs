@@ -13,16 +13,19 @@
 //! Who rewrites a copy can seal it with keys of his own and list them in it. So the report says how
 //! far keys that are trusted from outside vouch for the entries, and calls nothing authentic beyond.
 //!
-//! [`Answer`] checks what the answer to a trace says against the entries that are proven with it.
+//! [`check_answer`] checks what the answer to a trace says against the entries that are proven with
+//! it; [`check_dossier`] does so for the dossier of a recall.
 
 mod answer;
 mod blocks;
+mod dossier;
 mod entries;
 mod reader;
 mod report;
 mod tree;
 
-pub use answer::Answer;
+pub use answer::{Recomputed, check as check_answer};
+pub use dossier::check as check_dossier;
 pub use reader::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 pub use report::{Damage, Finding, Report};
 

@@ -9,8 +9,10 @@ mod it {
     mod api_people;
     mod api_proofs;
     mod api_query;
+    mod api_recall;
     mod api_refusals;
     mod api_trace;
+    mod api_trace_filters;
     mod api_xml;
     mod cli_commands;
     mod cluster;
@@ -24,13 +26,13 @@ mod it {
     mod epcis_links;
     mod epcis_properties;
     mod epcis_refusals;
-    mod event_hash;
-    mod event_hash_suite;
     mod epcis_xml;
     mod epcis_xml_extensions;
     mod epcis_xml_properties;
     mod epcis_xml_refusals;
     mod epcis_xml_writer;
+    mod event_hash;
+    mod event_hash_suite;
     mod gs1_suite;
     mod ledger_codecs;
     mod ledger_entry;

@@ -126,9 +126,11 @@ pub(super) struct Entries {
     /// `true` proves that they exist and shows nothing of them.
     #[serde(default)]
     closed: bool,
+    /// The size of the tree that they are proven in; without it, the present one.
+    size: Option<u64>,
 }
 
-/// `GET /api/v1/proofs/entries?indices=1,2,3`: a proof file, for `provchain verify`.
+/// `GET /api/v1/proofs/entries?indices=1,2,3&size=`: a proof file, for `provchain verify`.
 pub(super) async fn entries(
     State(api): State<Api>,
     caller: Caller,
@@ -143,18 +145,20 @@ pub(super) async fn entries(
     indices.sort_unstable();
     indices.dedup();
     let viewer = (!query.closed).then_some(caller.viewer);
-    let file = api.prove(indices, viewer).await?;
+    let file = api.prove(indices, viewer, query.size).await?;
     let kind = HeaderValue::from_static("application/json");
     Ok(([(header::CONTENT_TYPE, kind)], file.to_json()).into_response())
 }
 
 impl Shared {
-    /// A proof file of these entries, in ascending order, under a checkpoint of this moment. What the
-    /// viewer may read is disclosed; of the others it proves that they exist.
+    /// A proof file of these entries, in ascending order, under a checkpoint over the first `size`
+    /// entries, or over all. What the viewer may read is disclosed; of the others it proves that they
+    /// exist.
     pub(super) async fn prove(
         &self,
         indices: Vec<u64>,
         viewer: Option<Viewer>,
+        size: Option<u64>,
     ) -> Result<ProofFile, ApiError> {
         if indices.len() > ENTRIES_MAX {
             return Err(ApiError::BadRequest(format!(
@@ -168,10 +172,14 @@ impl Shared {
                 let Some(founded) = read::founded(state)? else {
                     return Ok(Err(ApiError::NotFounded));
                 };
-                let root = read::root(state, founded.size).map_err(damaged)?;
+                let size = match within(size, founded.size) {
+                    Ok(size) => size,
+                    Err(refused) => return Ok(Err(refused)),
+                };
+                let root = read::root(state, size).map_err(damaged)?;
                 let tree = Tree {
                     origin: founded.origin,
-                    size: founded.size,
+                    size,
                     root,
                 };
                 gather(state, &tree, &indices)
@@ -209,10 +217,14 @@ fn gather(
     let mut hashes = TileHashes::new(Tiles(state));
     let (mut proven, mut bytes) = (Vec::with_capacity(indices.len()), 0);
     for index in indices {
-        let Some(stored) = read::entry(state, *index)? else {
-            return Ok(Err(ApiError::NotFound(format!(
-                "there is no entry {index}"
-            ))));
+        let stored = match read::entry(state, *index)? {
+            Some(stored) if *index < tree.size => stored,
+            _ => {
+                return Ok(Err(ApiError::NotFound(format!(
+                    "there is no entry {index} in a tree of {}",
+                    tree.size
+                ))));
+            }
         };
         bytes += stored.payload.as_ref().map_or(0, Vec::len);
         if bytes > CONTENT_BYTES_MAX {

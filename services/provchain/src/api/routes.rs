@@ -9,8 +9,8 @@ use http::Method;
 use super::caller::{Who, guard};
 use super::negotiate::{readable, writable};
 use super::{
-    Api, auth, capture, entries, events, ledger, live, people, proofs, query, resources, tiles,
-    trace,
+    Api, auth, capture, entries, events, ledger, live, people, proofs, query, recall, resources,
+    tiles, trace,
 };
 use crate::access::Role;
 
@@ -157,6 +157,7 @@ const ROUTES: &[Route] = &[
     route(GET, "/api/v1/proofs/consistency", Anybody, || get(proofs::consistency), "That the tree only grew"),
     route(GET, "/api/v1/proofs/entries", Anybody, || get(proofs::entries), "A proof file of some entries"),
     route(GET, "/api/v1/trace/{epc}", Anybody, || get(trace::trace), "Where a thing came from or went"),
+    route(GET, "/api/v1/recall/{epc}", Anybody, || get(recall::recall), "Everything that a batch affects"),
     // People.
     route(POST, "/auth/login", Anybody, || post(auth::login), "Gives tokens for a password"),
     route(POST, "/auth/refresh", Anybody, || post(auth::refresh), "Gives new tokens for a refresh token"),

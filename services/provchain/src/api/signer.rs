@@ -10,6 +10,7 @@ use crate::ledger::Digest;
 use crate::ledger::block::{Block, Header};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::note::{SignatureType, SignerKey};
+use crate::trace::Attestation;
 
 /// A node's Ed25519 key; cheap to clone.
 #[derive(Clone)]
@@ -64,8 +65,23 @@ impl Signer {
         size: u64,
         root: Digest,
     ) -> std::result::Result<String, crate::ledger::Error> {
-        let key = SignerKey::new(origin, SignatureType::Ed25519, (*self.0).clone())?;
-        let signed = Checkpoint::new(origin, size, root)?.sign(&key)?;
+        let signed = Checkpoint::new(origin, size, root)?.sign(&self.key(origin)?)?;
         Ok(signed.to_string())
+    }
+
+    /// An answer of the ledger `origin`, signed.
+    ///
+    /// # Errors
+    /// An origin that no note can have.
+    pub fn attest(
+        &self,
+        origin: &str,
+        attestation: &Attestation,
+    ) -> std::result::Result<String, crate::ledger::Error> {
+        attestation.sign(&self.key(origin)?)
+    }
+
+    fn key(&self, origin: &str) -> std::result::Result<SignerKey, crate::ledger::Error> {
+        SignerKey::new(origin, SignatureType::Ed25519, (*self.0).clone())
     }
 }

@@ -1,5 +1,5 @@
-//! `provchain verify`: a ledger folder, a proof file or an answer to a trace, checked without any
-//! node.
+//! `provchain verify`: a ledger folder, a proof file, an answer to a trace or the dossier of a recall,
+//! checked without any node.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,15 +12,18 @@ use serde_json::json;
 use super::folder::Folder;
 use crate::documents;
 use crate::epcis::Limits;
+use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::{ProofFile, Trust, Verdict};
-use crate::verify::{Answer, Report, Verifier};
+use crate::recall::{self, Dossier};
+use crate::trace::Answer;
+use crate::verify::{Report, Verifier, check_answer, check_dossier};
 
 /// What to check, and whom to trust.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A node's data folder (of a stopped node, or a copy), a proof file, or an answer to a trace
-    /// with proofs
+    /// A node's data folder (of a stopped node, or a copy), a proof file, an answer to a trace with
+    /// proofs, or the dossier of a recall
     path: PathBuf,
     /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
     #[arg(long = "key", value_name = "KEY")]
@@ -64,17 +67,15 @@ impl Arguments {
     fn proof(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
         let bytes = std::fs::read(&self.path)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
-        let (file, answer) = read(&bytes)?;
+        let (file, told) = read(&bytes)?;
         let limits = Limits::stored();
         let report = file.verify(trusted, &|document| {
             documents::statements_of(document, &limits)
         });
         let mut verdict = report.verdict();
         let mut faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
-        if let (Some(answer), Some(checkpoint), []) =
-            (&answer, &report.checkpoint, faults.as_slice())
-        {
-            faults = answer.differences(&file, checkpoint.size);
+        if let (Some(checkpoint), true) = (&report.checkpoint, faults.is_empty()) {
+            faults = told.differences(&file, checkpoint, trusted);
             if !faults.is_empty() {
                 verdict = Verdict::Refuted;
             }
@@ -113,7 +114,7 @@ impl Arguments {
                 ),
                 Trust::Refused => println!("no trusted key signed it"),
             }
-            if answer.is_some() && verdict != Verdict::Refuted {
+            if !matches!(told, Told::Nothing) && verdict != Verdict::Refuted {
                 println!("the answer says what these entries say");
             }
         }
@@ -219,25 +220,58 @@ fn told(report: &Report, keys_given: bool) -> String {
     }
 }
 
-/// The proof file, and the answer to a trace if the file is in one.
-fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Option<Answer>)> {
+/// What a file says of the entries that it proves.
+enum Told {
+    /// It is a proof file.
+    Nothing,
+    /// An answer to a trace.
+    Answer(Box<Answer>),
+    /// The dossier of a recall.
+    Dossier(Box<Dossier>),
+}
+
+impl Told {
+    fn differences(
+        &self,
+        file: &ProofFile,
+        checkpoint: &Checkpoint,
+        trusted: &[VerifierKey],
+    ) -> Vec<String> {
+        let found = match self {
+            Self::Nothing => Ok(()),
+            Self::Answer(answer) => check_answer(answer, file, checkpoint, trusted).map(drop),
+            Self::Dossier(dossier) => check_dossier(dossier, file, checkpoint, trusted),
+        };
+        found.err().unwrap_or_default()
+    }
+}
+
+/// The proof file, and what is said around it.
+fn read(bytes: &[u8]) -> anyhow::Result<(ProofFile, Told)> {
     #[derive(serde::Deserialize)]
     struct Members {
+        format: Option<serde_json::Value>,
         items: Option<serde::de::IgnoredAny>,
-        proof: Option<serde::de::IgnoredAny>,
     }
+    let proof_of = |answer: &Answer| match &answer.proof {
+        Some(proof) => Ok(ProofFile::from_json(proof.get().as_bytes())?),
+        None => bail!("this answer comes without its proof: ask with proofs=true"),
+    };
     match serde_json::from_slice(bytes) {
         Ok(Members {
-            items: Some(_),
-            proof: None,
-        }) => bail!("this answer to a trace comes without its proof: ask with proofs=true"),
-        Ok(Members { proof: Some(_), .. }) => {
+            format: Some(format),
+            ..
+        }) if format == recall::FORMAT => {
+            let dossier: Dossier =
+                serde_json::from_slice(bytes).context("this is no dossier of a recall")?;
+            Ok((proof_of(&dossier.trace)?, Told::Dossier(Box::new(dossier))))
+        }
+        Ok(Members { items: Some(_), .. }) => {
             let answer: Answer =
                 serde_json::from_slice(bytes).context("this is no answer to a trace")?;
-            let file = ProofFile::from_json(answer.proof.get().as_bytes())?;
-            Ok((file, Some(answer)))
+            Ok((proof_of(&answer)?, Told::Answer(Box::new(answer))))
         }
-        _ => Ok((ProofFile::from_json(bytes)?, None)),
+        _ => Ok((ProofFile::from_json(bytes)?, Told::Nothing)),
     }
 }
 

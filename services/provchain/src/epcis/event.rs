@@ -40,7 +40,8 @@ impl EventType {
         }
     }
 
-    fn parse(name: &str) -> Option<Self> {
+    /// The type of this name; nothing if no event can have it.
+    pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "ObjectEvent" => Self::Object,
             "AggregationEvent" => Self::Aggregation,

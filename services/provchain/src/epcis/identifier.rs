@@ -8,10 +8,13 @@
 
 mod digital_link;
 mod epc_urn;
+mod short;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::short::Short;
 
 /// The one spelling of an identifier by which items compare.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,12 +1,14 @@
 //! An event in a lineage, told in short.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Facts;
 use crate::epcis::Event;
+use crate::epcis::time::Timestamp;
 
 /// An event as a lineage shows it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventRow {
     /// Its entry in the ledger.
     pub entry: u64,
@@ -14,7 +16,7 @@ pub struct EventRow {
     #[serde(rename = "type")]
     pub kind: String,
     /// Its `eventID`.
-    #[serde(rename = "eventID", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "eventID", skip_serializing_if = "Option::is_none", default)]
     pub id: Option<String>,
     /// The fields by which a person recognises it.
     #[serde(flatten)]
@@ -30,6 +32,25 @@ impl EventRow {
             kind: event.kind.name().to_owned(),
             id: event.id.clone(),
             summary: summary(event),
+        }
+    }
+}
+
+impl EventRow {
+    /// A field of the summary that is a text.
+    #[must_use]
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.summary.get(field)?.as_str()
+    }
+
+    /// What a filter asks of the event.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let time = self.text("eventTime").and_then(Timestamp::parse);
+        Facts {
+            kind: self.kind.clone(),
+            time: time.map_or(0, |time| time.unix_micros),
+            biz_step: self.text("bizStep").map(str::to_owned),
         }
     }
 }

@@ -3,118 +3,121 @@
 //! A proof shows what was recorded, not that the answer around it says the same. So everything that
 //! the answer says of those entries is worked out from them again, as the node did from its index.
 //! What is left to believe is that no other event belongs to it: the proof of an absence is none of
-//! the ledger's.
+//! the ledger's. The node's signature under question and entries is what it can be held to.
 
-mod links;
-
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use self::links::EventLinks;
 use crate::documents;
 use crate::epcis;
 use crate::epcis::identifier::Identifier;
+use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::{Disclosed, ProofFile, ProvenEntry};
-use crate::trace::{self, Direction, EventRow, Limits, Reached, Step};
+use crate::trace::{self, Answer, Attestation, EventLinks, EventRow, Limits, Lineage, Step};
 
-/// An answer to a trace, nothing of it believed. A member that is not checked is not accepted.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Answer {
-    epc: String,
-    item: String,
-    direction: Direction,
-    depth: u32,
-    tree_size: u64,
-    items: Vec<Reached>,
-    steps: Vec<Step>,
-    events: Vec<Value>,
-    transactions: Vec<String>,
-    truncated: bool,
-    /// The proof file; its own reader says what is wrong with it.
-    pub proof: Box<RawValue>,
+/// What the entries of a proof give, asked the same.
+#[derive(Debug)]
+pub struct Recomputed {
+    /// The walk.
+    pub lineage: Lineage,
+    /// The events that it rests on.
+    pub rows: Vec<EventRow>,
 }
 
-impl Answer {
-    /// What the answer says otherwise than the entries of its proof, which has to hold; nothing if
-    /// they say the same.
-    #[must_use]
-    pub fn differences(&self, proof: &ProofFile, tree_size: u64) -> Vec<String> {
-        let mut differences = Vec::new();
-        let asked = Identifier::parse(&self.epc);
-        if !asked.is_ok_and(|asked| asked.key.as_str() == self.item) {
-            let (epc, item) = (&self.epc, &self.item);
-            differences.push(format!("item: {epc} is not compared by {item}"));
-        }
-        if self.tree_size > tree_size {
-            let said = self.tree_size;
-            differences.push(format!(
-                "treeSize: it is {said}, and the proof is of a tree of {tree_size}"
-            ));
-        }
-        match self.recompute(proof) {
-            Ok(found) => self.compare(&found, proof, &mut differences),
-            Err(reason) => differences.push(reason),
-        }
-        differences
+/// Works an answer out again from the entries of its `proof`, which has to hold under `checkpoint`.
+///
+/// # Errors
+/// What the answer says otherwise than these entries.
+pub fn check(
+    answer: &Answer,
+    proof: &ProofFile,
+    checkpoint: &Checkpoint,
+    trusted: &[VerifierKey],
+) -> Result<Recomputed, Vec<String>> {
+    let mut differences = Vec::new();
+    let asked = Identifier::parse(&answer.epc);
+    if !asked.is_ok_and(|asked| asked.key.as_str() == answer.item) {
+        let (epc, item) = (&answer.epc, &answer.item);
+        differences.push(format!("item: {epc} is not compared by {item}"));
     }
-
-    fn recompute(&self, proof: &ProofFile) -> Result<Found, String> {
-        let limits = Limits {
-            depth_max: self.depth,
-            ..Limits::default()
-        };
-        if self.truncated && proof.entries.len() >= limits.events_max {
-            return Err(format!(
-                "truncated: a walk that ended at {} events cannot be done again without the others; ask for fewer steps",
-                limits.events_max
-            ));
-        }
-        let mut links = EventLinks::default();
-        let mut rows = Vec::new();
-        for entry in &proof.entries {
-            let event = event(entry)?;
-            links.take(entry.index, &event);
-            rows.push(EventRow::of(entry.index, &event));
-        }
-        let Ok(lineage) = trace::walk(&mut links, &self.item, self.direction, limits);
-        rows.retain(|row| lineage.entries.contains(&row.entry));
-        Ok(Found { lineage, rows })
+    if answer.tree_size != checkpoint.size {
+        let (said, size) = (answer.tree_size, checkpoint.size);
+        differences.push(format!(
+            "treeSize: it is {said}, and the proof is of a tree of {size}"
+        ));
     }
-
-    fn compare(&self, found: &Found, proof: &ProofFile, differences: &mut Vec<String>) {
-        let lineage = &found.lineage;
-        let steps: Vec<&Step> = lineage.steps.iter().collect();
-        let transactions: Vec<&String> = lineage.transactions.iter().collect();
-        differences.extend(
-            [
-                difference("items", &self.items, &lineage.items),
-                difference("steps", &self.steps, &steps),
-                difference("events", &self.events, &found.rows),
-                difference("transactions", &self.transactions, &transactions),
-            ]
-            .into_iter()
-            .flatten(),
-        );
-        if self.truncated != lineage.truncated {
-            differences.push(format!(
-                "truncated: it is {}, not {}",
-                lineage.truncated, self.truncated
-            ));
-        }
-        let beside = proof.entries.iter().map(|entry| entry.index);
-        let beside = beside.filter(|index| !lineage.entries.contains(index));
-        differences.extend(
-            beside.map(|index| format!("proof: entry {index} is none that the answer rests on")),
-        );
+    let entries = proof.entries.iter().map(|entry| entry.index);
+    let attestation = Attestation::new(&checkpoint.origin, &answer.question(), entries);
+    let attested = answer.attestation.as_ref().ok_or("there is none".into());
+    if let Err(reason) = attested.and_then(|note| attestation.check(note, trusted)) {
+        differences.push(format!("attestation: {reason}"));
     }
+    match recompute(answer, proof) {
+        Ok(found) => {
+            compare(answer, &found, proof, &mut differences);
+            if differences.is_empty() {
+                return Ok(found);
+            }
+        }
+        Err(reason) => differences.push(reason),
+    }
+    Err(differences)
 }
 
-/// What the proven entries give.
-struct Found {
-    lineage: trace::Lineage,
-    rows: Vec<EventRow>,
+fn recompute(answer: &Answer, proof: &ProofFile) -> Result<Recomputed, String> {
+    let limits = Limits {
+        depth_max: answer.depth,
+        ..Limits::default()
+    };
+    if answer.truncated && proof.entries.len() >= limits.events_max {
+        return Err(format!(
+            "truncated: a walk that ended at {} events cannot be done again without the others; ask for fewer steps",
+            limits.events_max
+        ));
+    }
+    let filter = answer
+        .filter
+        .read()
+        .map_err(|reason| format!("filter: {reason}"))?;
+    let mut links = EventLinks::default();
+    let mut rows = Vec::new();
+    for entry in &proof.entries {
+        let event = event(entry)?;
+        let row = EventRow::of(entry.index, &event);
+        links.take(&row, &event);
+        rows.push(row);
+    }
+    let Ok(lineage) = trace::walk(&mut links, &answer.item, answer.direction, &filter, limits);
+    rows.retain(|row| lineage.entries.contains(&row.entry));
+    Ok(Recomputed { lineage, rows })
+}
+
+fn compare(answer: &Answer, found: &Recomputed, proof: &ProofFile, differences: &mut Vec<String>) {
+    let lineage = &found.lineage;
+    let steps: Vec<&Step> = lineage.steps.iter().collect();
+    let transactions: Vec<&String> = lineage.transactions.iter().collect();
+    differences.extend(
+        [
+            difference("items", &answer.items, &lineage.items),
+            difference("steps", &answer.steps, &steps),
+            difference("events", &answer.events, &found.rows),
+            difference("transactions", &answer.transactions, &transactions),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    if answer.truncated != lineage.truncated {
+        differences.push(format!(
+            "truncated: it is {}, not {}",
+            lineage.truncated, answer.truncated
+        ));
+    }
+    let beside = proof.entries.iter().map(|entry| entry.index);
+    let beside = beside.filter(|index| !lineage.entries.contains(index));
+    differences.extend(
+        beside.map(|index| format!("proof: entry {index} is none that the answer rests on")),
+    );
 }
 
 fn event(entry: &ProvenEntry) -> Result<epcis::Event, String> {
@@ -130,7 +133,11 @@ fn event(entry: &ProvenEntry) -> Result<epcis::Event, String> {
 }
 
 /// The first place where two lists are not the same.
-fn difference<A: Serialize, B: Serialize>(what: &str, said: &[A], found: &[B]) -> Option<String> {
+pub(super) fn difference<A: Serialize, B: Serialize>(
+    what: &str,
+    said: &[A],
+    found: &[B],
+) -> Option<String> {
     let said: Vec<Value> = said.iter().map(value).collect();
     let found: Vec<Value> = found.iter().map(value).collect();
     let longer = said.len().max(found.len());

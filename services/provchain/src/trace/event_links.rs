@@ -2,32 +2,36 @@
 //!
 //! They answer exactly as [`crate::index::IndexLinks`] does, order included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 
+use super::{EventRow, Facts, Links, Named, Touch};
 use crate::epcis::identifier::Level;
 use crate::epcis::links::{Action, Role};
 use crate::epcis::{Event, LinkSet};
-use crate::trace::{Links, Named, Touch};
 
 /// The events that name an item: their time, entry and role, and their action.
 type Touches = BTreeMap<(i64, u64, Role), Option<Action>>;
 
-/// Of an instance its lots, or of a lot its instances, and which entry said so first.
-type Ties = BTreeMap<String, BTreeMap<String, u64>>;
+/// Of an instance its lots, or of a lot its instances, and which entries say so.
+type Ties = BTreeMap<String, BTreeSet<(String, u64)>>;
 
-/// Links, from events that are taken in by ascending entry.
+/// Links, from events.
 #[derive(Debug, Default)]
-pub(super) struct EventLinks {
+pub struct EventLinks {
     touches: BTreeMap<String, Touches>,
     /// Of an entry and a role: the items, and whether only their class is known.
     named: BTreeMap<(u64, Role), BTreeMap<String, bool>>,
     lots: Ties,
     instances: Ties,
+    facts: BTreeMap<u64, Facts>,
 }
 
 impl EventLinks {
-    pub(super) fn take(&mut self, entry: u64, event: &Event) {
+    /// Takes in an event, and the row that tells of it in short.
+    pub fn take(&mut self, row: &EventRow, event: &Event) {
+        let entry = row.entry;
+        self.facts.insert(entry, row.facts());
         let (set, time) = (LinkSet::of(event), event.time.unix_micros);
         for link in &set.links {
             let item = link.key.to_string();
@@ -39,9 +43,9 @@ impl EventLinks {
         for (instance, lot) in &set.lots {
             let (instance, lot) = (instance.to_string(), lot.to_string());
             let lots = self.lots.entry(instance.clone()).or_default();
-            lots.entry(lot.clone()).or_insert(entry);
+            lots.insert((lot.clone(), entry));
             let instances = self.instances.entry(lot).or_default();
-            instances.entry(instance).or_insert(entry);
+            instances.insert((instance, entry));
         }
     }
 }
@@ -78,9 +82,12 @@ impl Links for EventLinks {
     fn instances_of(&mut self, item: &str) -> Result<Vec<(String, u64)>, Infallible> {
         Ok(tied(&self.instances, item))
     }
+
+    fn facts(&mut self, entry: u64) -> Result<Option<Facts>, Infallible> {
+        Ok(self.facts.get(&entry).cloned())
+    }
 }
 
 fn tied(ties: &Ties, item: &str) -> Vec<(String, u64)> {
-    let tied = ties.get(item).into_iter().flatten();
-    tied.map(|(other, entry)| (other.clone(), *entry)).collect()
+    ties.get(item).into_iter().flatten().cloned().collect()
 }
