@@ -1,4 +1,4 @@
-//! A verifiable provenance ledger: supply-chain events in, proofs and traces out.
+#![doc = include_str!("../README.md")]
 
 pub mod access;
 pub mod api;

@@ -177,6 +177,7 @@ impl kit::settings::Settings for Settings {
         ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
         ("PROVCHAIN_ADMIN_PASSWORD", "admin_password"),
         ("PROVCHAIN_VISIBILITY_DEFAULT", "capture.visibility_default"),
+        ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
         ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
         ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
         ("OTEL_SERVICE_NAME", "telemetry.service_name"),

@@ -66,6 +66,9 @@ pub async fn measure(
         .dir(data.join("provchain"))
         .binary(&arguments.provchain)
         .env("LOG_LEVEL", "warn")
+        // One client asks as often as it can, and without a token.
+        .env("PROVCHAIN_RATE_PER_SECOND", "1000000")
+        .env("PROVCHAIN_VISIBILITY_DEFAULT", "public")
         .start()
         .await?;
     cluster.wait_ready().await?;

@@ -33,7 +33,7 @@ use crate::histories::setting;
 
 /// Worlds that are lived through with every run of the tests: always the same, so that one that
 /// fails does so because of a change.
-const WORLDS: u64 = 300;
+const WORLDS: u64 = 1_000;
 /// So many failures are enough to see.
 const FAILURES_MAX: usize = 5;
 

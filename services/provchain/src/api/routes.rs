@@ -184,3 +184,22 @@ pub(super) fn router() -> Router<Api> {
         router.route(route.path, guarded)
     })
 }
+
+/// The table of all routes, as Markdown: for the documentation, which a test compares with it.
+#[must_use]
+pub fn table() -> String {
+    let mut table = "| route | serves | |\n|---|---|---|\n".to_owned();
+    for route in all() {
+        let who = match route.who {
+            Anybody => "everybody".to_owned(),
+            Roles(roles) if roles == KNOWN => "every role".to_owned(),
+            Roles(roles) => {
+                let names: Vec<_> = roles.iter().map(|role| role.as_str()).collect();
+                names.join(", ")
+            }
+        };
+        let (method, path, summary) = (&route.method, route.path, route.summary);
+        table.push_str(&format!("| `{method} {path}` | {who} | {summary} |\n"));
+    }
+    table
+}

@@ -87,6 +87,17 @@ async fn every_route_serves_its_roles_and_turns_all_others_away() {
     }
 }
 
+#[test]
+fn the_documented_routes_are_those_that_are_served() {
+    const README: &str = include_str!("../../README.md");
+    let (_, after) = README
+        .split_once("<!-- routes: begin -->\n")
+        .expect("a place for it");
+    let (documented, _) = after.split_once("<!-- routes: end -->").expect("its end");
+    let served = routes::table();
+    assert_eq!(documented, served, "write this into the README:\n{served}");
+}
+
 /// An event of a farm, that another party, a partner and strangers try to get at.
 struct Secretive {
     ledger: Ledger,
