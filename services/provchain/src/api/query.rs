@@ -260,7 +260,7 @@ mod tests {
             ("perPage", "3"),
             ("EQ_action", "ADD"),
         ];
-        assert_eq!(open("/events", &again).unwrap(), Some(token.clone()));
+        assert_eq!(open("/events", &again).unwrap(), Some(token));
         assert!(open("/events", &[("EQ_action", "ADD")]).is_err());
         assert!(open("/bizSteps/packing/events", &again).is_err());
         let mut other = question("/events", &[]);

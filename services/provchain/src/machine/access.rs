@@ -1,23 +1,21 @@
 //! The directory in the replicated state: who is who, who may read what, and what was done about it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+mod read;
+mod sessions;
 
 use consensus::ApplyError;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+pub use self::read::{AuditRow, audit_log, directory};
 use super::command::access::change::Change;
 use super::command::access::{
-    AccessChanged, ChangeAccess, OpenSession, PutApiKey, PutUser, RefreshSession, Refusal,
-    SetPartners,
+    AccessChanged, ChangeAccess, PutApiKey, PutUser, Refusal, SetPartners,
 };
-use crate::access::directory::{ApiKey, Parties, User, check_name};
-use crate::access::{Directory, PartyId, Role, password};
+use crate::access::directory::check_name;
+use crate::access::{PartyId, Role, password};
 
 /// Rows of the audit log that are kept; older ones go.
 const AUDIT_ROWS_MAX: u64 = 100_000;
-
-/// Sessions of one user; of more than that, the oldest end.
-const SESSIONS_MAX: u64 = 32;
 
 /// Partners of one party.
 const PARTNERS_MAX: usize = 1_000;
@@ -90,9 +88,9 @@ pub(super) fn apply(
             one(gone, Done::new("api-key.remove", id), "API key", id)
         }
         Some(Change::SetPartners(partners)) => set_partners(state, partners)?,
-        Some(Change::OpenSession(session)) => open_session(state, session, now)?,
-        Some(Change::RefreshSession(refresh)) => refresh_session(state, refresh, now)?,
-        Some(Change::EndSession(session)) => end_session(state, &session.hash)?,
+        Some(Change::OpenSession(session)) => sessions::open(state, session, now)?,
+        Some(Change::RefreshSession(refresh)) => sessions::refresh(state, refresh, now)?,
+        Some(Change::EndSession(session)) => sessions::end(state, &session.hash)?,
         Some(Change::RevokeToken(token)) => {
             state
                 .prepare_cached("DELETE FROM revoked WHERE expires <= ?1")?
@@ -347,108 +345,6 @@ fn set_partners(state: &Transaction<'_>, set: &SetPartners) -> Result<Outcome, A
     Ok(Ok(done))
 }
 
-fn open_session(
-    state: &Transaction<'_>,
-    session: &OpenSession,
-    now: u64,
-) -> Result<Outcome, ApplyError> {
-    if !exists(state, "user", &session.user)? {
-        let reason = format!("there is no user {}", session.user);
-        return Ok(Err((Refusal::NotFound, reason)));
-    }
-    state
-        .prepare_cached("DELETE FROM session WHERE expires <= ?1")?
-        .execute([now])?;
-    // A session is a family of tokens; the one that ends first makes room.
-    state
-        .prepare_cached(
-            "DELETE FROM session WHERE family IN (
-                 SELECT family FROM session WHERE user = ?1 GROUP BY family
-                 ORDER BY max(expires) DESC, family LIMIT -1 OFFSET ?2)",
-        )?
-        .execute(params![session.user, SESSIONS_MAX - 1])?;
-    insert_session(
-        state,
-        &session.hash,
-        &session.user,
-        &session.family,
-        session.expires,
-    )?;
-    Ok(Ok(Done::new("session.open", &session.user)))
-}
-
-fn insert_session(
-    state: &Transaction<'_>,
-    hash: &[u8],
-    user: &str,
-    family: &str,
-    expires: u64,
-) -> rusqlite::Result<()> {
-    state
-        .prepare_cached(
-            "INSERT OR REPLACE INTO session (hash, user, family, expires, used)
-             VALUES (?1, ?2, ?3, ?4, 0)",
-        )?
-        .execute(params![hash, user, family, expires])?;
-    Ok(())
-}
-
-/// Uses a refresh token up. One that was used before has been stolen, or its thief used it first:
-/// the whole session ends (RFC 9700, section 4.14.2).
-fn refresh_session(
-    state: &Transaction<'_>,
-    refresh: &RefreshSession,
-    now: u64,
-) -> Result<Outcome, ApplyError> {
-    let found: Option<(String, String, u64, bool)> = state
-        .prepare_cached("SELECT user, family, expires, used FROM session WHERE hash = ?1")?
-        .query_row([&refresh.hash], |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .optional()?;
-    let no = |reason: &str| (Refusal::NotFound, reason.to_owned());
-    let Some((user, family, expires, used)) = found else {
-        return Ok(Err(no("the refresh token is not known: log in again")));
-    };
-    if expires <= now {
-        return Ok(Err(no("the session has ended: log in again")));
-    }
-    if used {
-        state
-            .prepare_cached("DELETE FROM session WHERE family = ?1")?
-            .execute([&family])?;
-        let mut done = Done::new("session.reuse", &user);
-        done.refused = Some(no(
-            "the refresh token was used before: its session has ended",
-        ));
-        return Ok(Ok(done));
-    }
-    state
-        .prepare_cached("UPDATE session SET used = 1 WHERE hash = ?1")?
-        .execute([&refresh.hash])?;
-    insert_session(state, &refresh.next, &user, &family, refresh.expires)?;
-    let mut done = Done::new("session.refresh", &user);
-    done.user = user;
-    Ok(Ok(done))
-}
-
-fn end_session(state: &Transaction<'_>, hash: &[u8]) -> Result<Outcome, ApplyError> {
-    let user: Option<String> = state
-        .prepare_cached("SELECT user FROM session WHERE hash = ?1")?
-        .query_row([hash], |row| row.get(0))
-        .optional()?;
-    let Some(user) = user else {
-        let reason = "the refresh token is not known: there is nothing to end";
-        return Ok(Err((Refusal::NotFound, reason.into())));
-    };
-    state
-        .prepare_cached(
-            "DELETE FROM session WHERE family = (SELECT family FROM session WHERE hash = ?1)",
-        )?
-        .execute([hash])?;
-    Ok(Ok(Done::new("session.end", &user)))
-}
-
 fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlite::Result<()> {
     let id: u64 = state
         .prepare_cached(
@@ -469,111 +365,4 @@ fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlit
         .prepare_cached("DELETE FROM audit WHERE id <= ?1")?
         .execute([id.saturating_sub(AUDIT_ROWS_MAX)])?;
     Ok(())
-}
-
-/// Reads the whole directory.
-///
-/// # Errors
-/// Those of the database.
-pub fn directory(state: &Connection) -> rusqlite::Result<Directory> {
-    let unreadable = |error: String| rusqlite::Error::ToSqlConversionFailure(error.into());
-    let mut users = BTreeMap::new();
-    let mut select =
-        state.prepare("SELECT name, role, party, password, disabled, valid_from FROM user")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        let role: String = row.get(1)?;
-        let user = User {
-            role: role.parse().map_err(unreadable)?,
-            party: row.get(2)?,
-            password: row.get(3)?,
-            disabled: row.get(4)?,
-            valid_from: row.get(5)?,
-        };
-        users.insert(row.get(0)?, user);
-    }
-    let api_keys = state
-        .prepare("SELECT id, user, hash, label, created_ms, expires FROM api_key")?
-        .query_map([], |row| {
-            let key = ApiKey {
-                user: row.get(1)?,
-                hash: row.get(2)?,
-                label: row.get(3)?,
-                created_ms: row.get(4)?,
-                expires: row.get(5)?,
-            };
-            Ok((row.get(0)?, key))
-        })?
-        .collect::<rusqlite::Result<BTreeMap<String, ApiKey>>>()?;
-    let parties = state
-        .prepare("SELECT id, name FROM party")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<Parties>>()?;
-    let mut partner_of: HashMap<PartyId, BTreeSet<PartyId>> = HashMap::new();
-    let mut select = state.prepare("SELECT party, partner FROM partner")?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        partner_of
-            .entry(row.get(1)?)
-            .or_default()
-            .insert(row.get(0)?);
-    }
-    let revoked = state
-        .prepare("SELECT id FROM revoked")?
-        .query_map([], |row| row.get(0))?
-        .collect::<rusqlite::Result<HashSet<String>>>()?;
-    Ok(Directory {
-        users,
-        api_keys,
-        parties,
-        partner_of,
-        revoked,
-    })
-}
-
-/// A line of the audit log.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AuditRow {
-    /// Its number.
-    pub id: u64,
-    /// When, in milliseconds since 1970-01-01T00:00:00Z.
-    #[serde(skip)]
-    pub time_ms: u64,
-    /// Who did it.
-    pub actor: String,
-    /// What.
-    pub action: String,
-    /// To whom or what.
-    pub target: String,
-    /// And more.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub detail: String,
-}
-
-/// Up to `limit` lines of the audit log before the one numbered `before`, the newest first.
-///
-/// # Errors
-/// Those of the database.
-pub fn audit_log(
-    state: &Connection,
-    before: Option<u64>,
-    limit: usize,
-) -> rusqlite::Result<Vec<AuditRow>> {
-    state
-        .prepare_cached(
-            "SELECT id, time_ms, actor, action, target, detail FROM audit
-             WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
-        )?
-        .query_map(params![before.unwrap_or(i64::MAX as u64), limit], |row| {
-            Ok(AuditRow {
-                id: row.get(0)?,
-                time_ms: row.get(1)?,
-                actor: row.get(2)?,
-                action: row.get(3)?,
-                target: row.get(4)?,
-                detail: row.get(5)?,
-            })
-        })?
-        .collect()
 }

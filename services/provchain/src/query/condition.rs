@@ -129,7 +129,7 @@ impl Place {
         }
     }
 
-    fn of<'a>(self, event: &'a Event) -> &'a Value {
+    fn of(self, event: &Event) -> &Value {
         match self {
             Self::ReadPoint => &event.value["readPoint"]["id"],
             Self::BizLocation => &event.value["bizLocation"]["id"],

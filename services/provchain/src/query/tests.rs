@@ -16,8 +16,10 @@ fn event(members: Value) -> Event {
         "eventTime": "2026-01-05T10:00:00.000+01:00",
         "eventTimeZoneOffset": "+01:00",
     });
-    let event_members = event.as_object_mut().unwrap();
-    event_members.extend(members.as_object().unwrap().clone());
+    let Value::Object(members) = members else {
+        panic!("an event is an object")
+    };
+    event.as_object_mut().unwrap().extend(members);
     let body = serde_json::to_vec(&event).unwrap();
     let mut document = capture::parse(&body, &Limits::default()).unwrap();
     document.events.pop().unwrap()

@@ -88,14 +88,14 @@ fn rarity(number: u64) -> Value {
         // An item that is in two fields, of which only one is asked for.
         event["parentID"] = "urn:example:thing".into();
     }
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         event["quantityList"] =
             json!([{ "epcClass": "urn:example:thing", "quantity": number + 1 }]);
     }
-    if number % 3 == 0 {
+    if number.is_multiple_of(3) {
         event["persistentDisposition"] = json!({ "set": ["conformant"], "unset": ["unknown"] });
     }
-    if number % 6 == 0 {
+    if number.is_multiple_of(6) {
         event["errorDeclaration"] = json!({
             "declarationTime": "2026-02-01T00:00:00Z", "reason": "did_not_occur",
             "correctiveEventIDs": [format!("urn:uuid:00000000-0000-4000-8000-{:012}", number + 1)],
