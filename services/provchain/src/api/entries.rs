@@ -58,11 +58,37 @@ pub(super) async fn event_response(
     let document = stored.document();
     let document = document
         .filter(|_| caller.viewer.sees(stored.access))
-        .ok_or_else(|| {
-            ApiError::NotFound(format!(
-                "the content of entry {index} was erased, or is not for you"
-            ))
-        })?;
+        .ok_or_else(|| hidden(index))?;
     let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
     Ok(([(header::CONTENT_TYPE, kind)], document).into_response())
+}
+
+/// The canonical statements of an entry, in their order: each can be disclosed by itself, under its
+/// index.
+pub(super) async fn statements(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(index): Path<u64>,
+) -> Result<Json<Value>, Problem> {
+    let stored = api.stored(index).await?;
+    let turn = api.query_turn().await?;
+    let opened = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let opened = stored.opened(&crate::epcis::Limits::stored());
+        opened.ok().filter(|_| caller.viewer.sees(stored.access))
+    });
+    let (_, entry) = opened
+        .await
+        .map_err(|error| ApiError::Internal(error.to_string()))?
+        .ok_or_else(|| hidden(index))?;
+    Ok(Json(
+        json!({ "index": index, "statements": entry.statements }),
+    ))
+}
+
+/// What whoever may not read an entry is told, and whoever comes after it was erased.
+fn hidden(index: u64) -> ApiError {
+    ApiError::NotFound(format!(
+        "the content of entry {index} was erased, or is not for you"
+    ))
 }

@@ -1,5 +1,7 @@
 //! Proofs: that an entry is in the tree, that a tree continues an earlier one, and whole files.
 
+use std::collections::BTreeSet;
+
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use super::ledger::Tree;
 use super::{Api, ApiError, Shared};
 use crate::access::{Caller, Viewer};
+use crate::ledger::entry::OpenedEntry;
+use crate::ledger::key::EntryKey;
 use crate::ledger::merkle::{TileHashes, prove_consistency, prove_inclusion, root_at};
 use crate::ledger::proof::{Disclose, Disclosed, ProofFile, ProvenEntry};
 use crate::machine::read::{self, ReadError, StoredEntry, Tiles, damaged};
@@ -128,6 +132,30 @@ pub(super) struct Entries {
     closed: bool,
     /// The size of the tree that they are proven in; without it, the present one.
     size: Option<u64>,
+    /// Of one entry, indices of the statements to disclose, separated by commas: these and no others.
+    statements: Option<String>,
+    /// With `statements`: whether its submitter is disclosed too.
+    #[serde(default)]
+    submitter: bool,
+}
+
+/// What is disclosed of the entries that the viewer may read.
+#[derive(Clone, Debug)]
+pub(super) enum Show {
+    /// All of it, the key included.
+    Whole,
+    /// Some statements, and perhaps the submitter.
+    Parts {
+        statements: BTreeSet<u32>,
+        submitter: bool,
+    },
+}
+
+fn numbers<T: std::str::FromStr>(name: &str, list: &str) -> Result<Vec<T>, ApiError> {
+    let numbers = list.split(',').map(|number| number.trim().parse());
+    numbers
+        .collect::<Result<_, _>>()
+        .map_err(|_| ApiError::BadRequest(format!("{name} are numbers, separated by commas")))
 }
 
 /// `GET /api/v1/proofs/entries?indices=1,2,3&size=`: a proof file, for `provchain verify`.
@@ -136,16 +164,26 @@ pub(super) async fn entries(
     caller: Caller,
     Query(query): Query<Entries>,
 ) -> Result<Response, Problem> {
-    let mut indices = query
-        .indices
-        .split(',')
-        .map(|index| index.trim().parse::<u64>())
-        .collect::<Result<Vec<u64>, _>>()
-        .map_err(|_| Problem::bad_request("indices are numbers, separated by commas"))?;
+    let mut indices = numbers::<u64>("indices", &query.indices)?;
     indices.sort_unstable();
     indices.dedup();
-    let viewer = (!query.closed).then_some(caller.viewer);
-    let file = api.prove(indices, viewer, query.size).await?;
+    let show = match &query.statements {
+        None if query.submitter => {
+            let detail = "submitter goes with statements: without them everything is disclosed";
+            return Err(Problem::bad_request(detail));
+        }
+        None => Show::Whole,
+        Some(_) if query.closed || indices.len() != 1 => {
+            let detail = "statements are disclosed of one entry, which is not closed then";
+            return Err(Problem::bad_request(detail));
+        }
+        Some(list) => Show::Parts {
+            statements: numbers("statements", list)?.into_iter().collect(),
+            submitter: query.submitter,
+        },
+    };
+    let shown = (!query.closed).then_some((caller.viewer, show));
+    let file = api.prove(indices, shown, query.size).await?;
     let kind = HeaderValue::from_static("application/json");
     Ok(([(header::CONTENT_TYPE, kind)], file.to_json()).into_response())
 }
@@ -157,7 +195,7 @@ impl Shared {
     pub(super) async fn prove(
         &self,
         indices: Vec<u64>,
-        viewer: Option<Viewer>,
+        shown: Option<(Viewer, Show)>,
         size: Option<u64>,
     ) -> Result<ProofFile, ApiError> {
         if indices.len() > ENTRIES_MAX {
@@ -195,9 +233,9 @@ impl Shared {
             proven
                 .into_iter()
                 .map(|(stored, inclusion)| {
-                    let viewer = viewer.as_ref();
-                    let open = viewer.is_some_and(|viewer| viewer.sees(stored.access));
-                    disclose(&stored, inclusion, open, &limits)
+                    let shown = shown.as_ref();
+                    let shown = shown.filter(|(viewer, _)| viewer.sees(stored.access));
+                    disclose(&stored, inclusion, shown.map(|(_, show)| show), &limits)
                 })
                 .collect::<Result<Vec<_>, _>>()
         })
@@ -242,22 +280,40 @@ fn gather(
 fn disclose(
     stored: &StoredEntry,
     inclusion: Vec<crate::ledger::Digest>,
-    open: bool,
+    show: Option<&Show>,
     limits: &crate::epcis::Limits,
 ) -> Result<ProvenEntry, ApiError> {
-    let disclosed = if open && stored.key.is_some() {
-        let statements_of = |document: &[u8]| crate::documents::statements_of(document, limits);
-        let (key, entry) = stored
-            .open(&statements_of)
-            .map_err(|reason| ApiError::Internal(format!("entry {}: {reason}", stored.index)))?;
-        Disclose {
-            key: &key,
-            entry: &entry,
+    let internal = |error: &dyn std::fmt::Display| ApiError::Internal(error.to_string());
+    let disclosed = match show.filter(|_| stored.key.is_some()) {
+        None => Disclosed::Nothing {},
+        Some(show) => {
+            let (key, entry) = stored
+                .opened(limits)
+                .map_err(|reason| internal(&format!("entry {}: {reason}", stored.index)))?;
+            let disclose = Disclose {
+                key: &key,
+                entry: &entry,
+            };
+            match show {
+                Show::Whole => disclose.whole(),
+                Show::Parts {
+                    statements,
+                    submitter,
+                } => {
+                    let count = entry.statements.len();
+                    if let Some(beyond) = statements.iter().find(|index| **index as usize >= count)
+                    {
+                        return Err(ApiError::BadRequest(format!(
+                            "statements: entry {} has {count}, from 0 on, and none with the index \
+                             {beyond}",
+                            stored.index
+                        )));
+                    }
+                    disclose.parts(*submitter, |index, _| statements.contains(&index))
+                }
+            }
+            .map_err(|error| internal(&error))?
         }
-        .whole()
-        .map_err(|error| ApiError::Internal(error.to_string()))?
-    } else {
-        Disclosed::Nothing {}
     };
     Ok(ProvenEntry {
         index: stored.index,
@@ -265,4 +321,14 @@ fn disclose(
         inclusion,
         disclosed,
     })
+}
+
+impl StoredEntry {
+    /// Opens the entry, its statements made of its document.
+    pub(super) fn opened(
+        &self,
+        limits: &crate::epcis::Limits,
+    ) -> Result<(EntryKey, OpenedEntry), String> {
+        self.open(&|document: &[u8]| crate::documents::statements_of(document, limits))
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::format::Format;
+use super::proofs::Show;
 use super::{ApiError, Shared};
 use crate::access::Viewer;
 use crate::epcis::identifier::Identifier;
@@ -150,7 +151,11 @@ impl Shared {
         let (answer, entries) = (&mut found.answer, &found.lineage.entries);
         let indices = entries.iter().copied().collect();
         let proof = self
-            .prove(indices, Some(found.viewer.clone()), Some(answer.tree_size))
+            .prove(
+                indices,
+                Some((found.viewer.clone(), Show::Whole)),
+                Some(answer.tree_size),
+            )
             .await?;
         let checkpoint =
             SignedCheckpoint::parse(&proof.checkpoint).map_err(|error| internal(&error))?;

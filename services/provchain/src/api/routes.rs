@@ -153,6 +153,7 @@ const ROUTES: &[Route] = &[
     route(GET, "/api/v1/blocks", Anybody, || get(ledger::blocks), "Blocks by height"),
     route(GET, "/api/v1/entries/{index}", Anybody, || get(entries::entry), "What the tree holds of an entry"),
     route(GET, "/api/v1/entries/{index}/event", Anybody, || get(entries::event), "The event of an entry"),
+    route(GET, "/api/v1/entries/{index}/statements", Anybody, || get(entries::statements), "The statements of an entry, each of which can be disclosed by itself"),
     route(GET, "/api/v1/proofs/inclusion", Anybody, || get(proofs::inclusion), "That an entry is in the tree"),
     route(GET, "/api/v1/proofs/consistency", Anybody, || get(proofs::consistency), "That the tree only grew"),
     route(GET, "/api/v1/proofs/entries", Anybody, || get(proofs::entries), "A proof file of some entries"),

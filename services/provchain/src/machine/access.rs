@@ -207,7 +207,10 @@ fn put_user(state: &Transaction<'_>, user: &PutUser, now: u64) -> Result<Outcome
                 user.password,
                 user.disabled.unwrap_or(false)
             ])?;
-        return Ok(Ok(Done::new("user.create", &user.name)));
+        return Ok(Ok(Done {
+            detail: what_changed(user),
+            ..Done::new("user.create", &user.name)
+        }));
     }
     let leaves = user.disabled == Some(true)
         || user
@@ -248,7 +251,23 @@ fn put_user(state: &Transaction<'_>, user: &PutUser, now: u64) -> Result<Outcome
     } else {
         "user.change"
     };
-    Ok(Ok(Done::new(action, &user.name)))
+    Ok(Ok(Done {
+        detail: what_changed(user),
+        ..Done::new(action, &user.name)
+    }))
+}
+
+/// What of a user was set, without its password: an auditor asks who was given which role.
+fn what_changed(user: &PutUser) -> String {
+    let role = user.role.as_ref().map(|role| format!("role {role}"));
+    let party = user.party.as_ref().map(|party| format!("party {party}"));
+    let disabled = match user.disabled {
+        Some(true) => Some("disabled".to_owned()),
+        Some(false) => Some("enabled".to_owned()),
+        None => None,
+    };
+    let said: Vec<_> = [role, party, disabled].into_iter().flatten().collect();
+    said.join(", ")
 }
 
 fn is_last_administrator(state: &Connection, name: &str) -> rusqlite::Result<bool> {

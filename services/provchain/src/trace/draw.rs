@@ -4,7 +4,7 @@
 //! alike are folded into one box with their number, and there are never more than [`NODES_MAX`]. The
 //! same answer gives the same bytes.
 //!
-//! Everything that comes from events is text, and stays it: see [`escape`]. The pictures have no
+//! Everything that comes from events is text, and stays it: see the module `escape`. The pictures have no
 //! script, and refer to nothing outside of them.
 
 mod dot;

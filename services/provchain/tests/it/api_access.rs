@@ -144,6 +144,8 @@ impl Secretive {
         vec![
             (format!("/events/{id}"), 404),
             (format!("/api/v1/entries/{entry}/event"), 404),
+            (format!("/api/v1/entries/{entry}/statements"), 404),
+            (format!("/api/v1/recall/{epc}"), 404),
             (format!("/api/v1/trace/{epc}?direction=up"), 404),
             (
                 format!("/api/v1/trace/{epc}?direction=down&proofs=true"),

@@ -123,6 +123,9 @@ async fn a_session_lasts_until_it_is_ended_and_its_stolen_tokens_end_it() {
     .await
     .json();
     let done: Vec<_> = log["audit"].as_array().expect("lines").iter().collect();
+    let is_made = |line: &&&Value| line["action"] == "user.create" && line["target"] == "ann";
+    let made = done.iter().find(is_made).expect("it was made");
+    assert_eq!(made["detail"], "role farmer, party farm", "{log}");
     for action in [
         "user.create",
         "session.open",

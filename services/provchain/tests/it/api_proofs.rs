@@ -5,7 +5,7 @@ use provchain::ledger::merkle::{self, verify_consistency, verify_inclusion};
 use provchain::ledger::note::{Note, VerifierKey};
 use serde_json::Value;
 
-use super::cluster::{Answer, Ledger};
+use super::cluster::{Answer, Ledger, PROVCHAIN};
 
 fn digest(value: &Value) -> Digest {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
@@ -172,5 +172,84 @@ async fn the_tree_and_its_leaves_are_served_as_tiles_under_every_checkpoint() {
         "text",
     ] {
         tile(absent).await.problem(404);
+    }
+}
+
+#[tokio::test]
+async fn some_statements_of_an_event_are_disclosed_and_verify_and_tell_nothing_of_the_others() {
+    let ledger = Ledger::start(1).await;
+    let node = ledger.first();
+    ledger.capture_sample(20, 56).await;
+    let listed = ledger.json(node, "/api/v1/entries/7/statements").await;
+    let statements: Vec<&str> = listed["statements"]
+        .as_array()
+        .expect("statements")
+        .iter()
+        .map(|statement| statement.as_str().expect("a text"))
+        .collect();
+    assert!(statements.len() > 5, "{listed}");
+    let event = ledger.get(node, "/api/v1/entries/7/event").await.text();
+
+    let path = "/api/v1/proofs/entries?indices=7&statements=0,4";
+    let proof = ledger.get(node, path).await;
+    let folder = ledger.scratch("disclosed");
+    std::fs::write(folder.join("proof.json"), &proof.body).expect("written");
+    let keys = ledger.get(node, "/api/v1/keys").await.body;
+    std::fs::write(folder.join("keys"), keys).expect("written");
+    let verify = |file: &str| {
+        let verified = std::process::Command::new(PROVCHAIN)
+            .args(["verify", "--keys-file", "keys", file])
+            .current_dir(&folder)
+            .output();
+        verified.expect("it runs")
+    };
+    let verified = verify("proof.json");
+    assert!(verified.status.success(), "{verified:?}");
+
+    let text = proof.text();
+    let disclosed = &proof.json()["entries"][0]["disclosed"]["parts"];
+    let told = disclosed["statements"].as_array().expect("statements");
+    assert_eq!(told.len(), 2, "{disclosed}");
+    for (which, one) in [(0, &told[0]), (4, &told[1])] {
+        assert_eq!(
+            (&one["index"], &one["statement"]),
+            (&which.into(), &statements[which].into())
+        );
+    }
+    assert!(disclosed.get("submitter").is_none(), "{disclosed}");
+    for (index, statement) in statements
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| ![0, 4].contains(at))
+    {
+        assert!(
+            !text.contains(&statement.replace('"', "\\\"")),
+            "statement {index}"
+        );
+    }
+    assert!(!text.contains("\"key\"") && !text.contains(&event));
+    // Another statement in its place is found.
+    let changed = text.replacen(
+        &statements[4].replace('"', "\\\""),
+        &statements[5].replace('"', "\\\""),
+        1,
+    );
+    assert_ne!(changed, text);
+    std::fs::write(folder.join("changed.json"), changed).expect("written");
+    assert_eq!(verify("changed.json").status.code(), Some(1));
+
+    let path = "/api/v1/proofs/entries?indices=7&statements=1&submitter=true";
+    let with_submitter = ledger.json(node, path).await;
+    let submitter = &with_submitter["entries"][0]["disclosed"]["parts"]["submitter"];
+    assert_eq!(submitter["name"], "test");
+    for question in [
+        "indices=7&statements=99999",
+        "indices=7&statements=-1",
+        "indices=7,8&statements=0",
+        "indices=7&statements=0&closed=true",
+        "indices=7&submitter=true",
+    ] {
+        let path = format!("/api/v1/proofs/entries?{question}");
+        ledger.get(node, &path).await.problem(400);
     }
 }

@@ -52,7 +52,7 @@ fn make_proof() -> ProofFile {
         proven(3, |entry| entry.whole().unwrap()),
         proven(8, |entry| {
             entry
-                .parts(true, |statement| statement.contains("urn:epc"))
+                .parts(true, |_, statement| statement.contains("urn:epc"))
                 .unwrap()
         }),
         proven(19, |_| Disclosed::Nothing {}),

@@ -32,14 +32,15 @@ impl Disclose<'_> {
         })
     }
 
-    /// Discloses the statements that `select` picks, and the submitter if asked to. The key stays.
+    /// Discloses the statements that `select` picks by their index and text, and the submitter if asked
+    /// to. The key stays.
     ///
     /// # Errors
     /// [`Error::Refused`] for an entry that no ledger holds.
     pub fn parts(
         &self,
         submitter: bool,
-        select: impl Fn(&str) -> bool,
+        select: impl Fn(u32, &str) -> bool,
     ) -> Result<Disclosed, Error> {
         let derived = self.key.derive();
         let commitments = Commitments::new(&derived, &self.entry.statements)?;
@@ -49,7 +50,7 @@ impl Disclose<'_> {
         });
         let statements = (0..)
             .zip(&self.entry.statements)
-            .filter(|(_, statement)| select(statement))
+            .filter(|(index, statement)| select(*index, statement))
             .map(|(index, statement)| {
                 let disclosed = commitments.disclose(&derived, index, statement)?;
                 Ok(Statement {
