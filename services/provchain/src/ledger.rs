@@ -46,7 +46,7 @@
 //!     index: 0,
 //!     leaf: sealed.leaf.encode().to_vec(),
 //!     inclusion: Vec::new(), // the only entry is the root
-//!     disclosed: disclose.parts(false, |statement| statement.contains("step"))?,
+//!     disclosed: disclose.parts(false, |_, statement| statement.contains("step"))?,
 //! };
 //! let proof = ProofFile::new(checkpoint.to_string(), vec![proven]);
 //! let report = proof.verify(&[node.verifier()], &statements_of);

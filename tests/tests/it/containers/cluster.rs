@@ -304,7 +304,9 @@ impl Node {
 
     async fn text(&self, path: &str) -> String {
         eventually(&format!("{} answers {path}", self.name), async || {
-            self.answer(self.client.get(self.url(path).await)).await
+            // What was captured is for its party, unless its capture says otherwise.
+            let request = self.client.get(self.url(path).await);
+            self.answer(request.bearer_auth(&self.token)).await
         })
         .await
     }
