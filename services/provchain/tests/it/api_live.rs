@@ -14,6 +14,9 @@ use super::cluster::{Ledger, answer};
 use super::epcis_fixtures::{document, object_event};
 use devcluster::Node;
 
+/// How long a message is waited for; it bounds failures only.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// One message, whichever way it came.
 #[derive(Clone, Debug, PartialEq)]
 struct Message {
@@ -64,8 +67,13 @@ impl Listener {
         }
     }
 
-    /// The next message; nothing at the end of the stream.
+    /// The next message, which must come in time; nothing at the end of the stream.
     async fn next(&mut self) -> Option<Message> {
+        let heard = tokio::time::timeout(PATIENCE, self.hear()).await;
+        heard.expect("a message, or the end of the stream")
+    }
+
+    async fn hear(&mut self) -> Option<Message> {
         loop {
             if let Some(message) = self.messages.pop_front() {
                 return Some(message);
