@@ -32,6 +32,10 @@ use crate::ledger::payload::StoredPayload;
 /// The machine's version from which on entries have owners, and users exist.
 pub const VERSION_OF_ACCESS: u32 = 2;
 
+/// The machine's version from which on subjects can be erased, queries have names, and witnesses
+/// cosign.
+pub const VERSION_OF_SUBJECTS: u32 = 3;
+
 /// The directory as the requests of a node see it; cheap to clone.
 #[derive(Clone, Default)]
 pub struct SharedDirectory(Arc<RwLock<Arc<Directory>>>);

@@ -98,6 +98,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
          target TEXT NOT NULL,
          detail TEXT NOT NULL
      ) STRICT;",
+    // 3: subjects that can be erased, queries that have names, and witnesses that cosign.
+    "",
 ];
 
 /// Whether the first migration has run.
