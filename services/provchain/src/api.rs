@@ -10,6 +10,7 @@ mod format;
 mod ledger;
 pub mod live;
 mod negotiate;
+mod pages;
 mod people;
 mod proofs;
 mod query;
