@@ -64,7 +64,7 @@ check: check-format check-house check-scripts check-dependencies check-lints che
 check-format: setup
 	@$(step) "format" cargo fmt --all --check
 check-house: setup
-	@$(step) "rules of the house" cargo run --locked --package tests --bin house -- check
+	@$(step) "rules of the house" cargo run --locked --example house -- check
 check-scripts: setup
 	@infra/scripts/setup.sh shellcheck
 	@$(step) "scripts" shellcheck --external-sources --source-path SCRIPTDIR .ci/run infra/scripts/*.sh
@@ -73,14 +73,15 @@ check-dependencies: setup
 	@$(step) "licences, bans and sources of dependencies" $(TOOLS)/bin/cargo-deny --locked check licenses bans sources
 check-lints: setup
 	@$(step) "lints" cargo clippy --locked --workspace --all-targets -- --deny warnings
+# With the examples, so that the dependencies are those that the lints have read.
 check-docs: setup
-	@RUSTDOCFLAGS="--deny warnings" $(step) "documentation of the crates" cargo doc --locked --workspace --no-deps
+	@RUSTDOCFLAGS="--deny warnings" $(step) "documentation of the crates" cargo doc --locked --workspace --no-deps --lib --examples
 
 .PHONY: fix
 fix: setup ## Format, apply the lints' suggestions, redraw what is drawn from the sources
 	@$(step) "lints" cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets
 	@$(step) "format" cargo fmt --all
-	@$(step) "crate diagram" cargo run --package tests --bin house -- diagram --write
+	@$(step) "crate diagram" cargo run --example house -- diagram --write
 
 .PHONY: docs
 docs: check-docs ## Build the documentation of the crates and say where it lies

@@ -89,9 +89,9 @@ install_strace() {
 install_cargo_deny() {
   local tools=${TOOLS:-$PWD/target/tools}
   [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
-  say "compiling cargo-deny $cargo_deny_version into $tools, once (about three minutes on two cores)"
+  say "compiling cargo-deny $cargo_deny_version into $tools, once (about a minute on two cores)"
   # A folder of its own, so that an interrupted build goes on and a finished one leaves nothing.
-  CARGO_TARGET_DIR="$tools/build" cargo install --locked --root "$tools" \
+  CARGO_TARGET_DIR="$tools/build" cargo install --locked --debug --root "$tools" \
     "cargo-deny@$cargo_deny_version" >&2
   rm -rf "$tools/build"
 }

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::future::BoxFuture;
 use kit::health::{Check, Health};
 use prost::Message as _;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::channel::AskError;
 use crate::core::Core;
 use crate::identity::Identity;
 use crate::log::{LogIo, LogStore};
@@ -198,6 +200,38 @@ impl<M: Machine> Cluster<M> {
         from: u64,
     ) -> impl Stream<Item = Result<Applied<M::Command>, SubscribeError>> + Send + use<M> {
         subscribe::subscribe(Arc::clone(&self.core), from)
+    }
+
+    /// The names of the other members.
+    #[must_use]
+    pub fn others(&self) -> Vec<String> {
+        self.core.others()
+    }
+
+    /// Asks the member of this name on `channel`, beside the log: nothing of it is replicated.
+    ///
+    /// The call is authenticated like all that peers say, and as secret as they: use it for secrets
+    /// where certificates are configured, or the network is trusted. Question and answer have at most
+    /// 1 MiB, the answer 5 s.
+    pub async fn ask(
+        &self,
+        member: &str,
+        channel: &str,
+        question: Bytes,
+    ) -> Result<Bytes, AskError> {
+        self.core.ask(member, channel, question).await
+    }
+
+    /// Answers what other members ask on `channel` from now on: `answer` is given the asking member's
+    /// name and its question, and gives the answer or the reason for refusing it.
+    pub fn answer<F, A>(&self, channel: &'static str, answer: F)
+    where
+        F: Fn(String, Bytes) -> A + Send + Sync + 'static,
+        A: Future<Output = Result<Bytes, String>> + Send + 'static,
+    {
+        let answer =
+            move |member, question| -> BoxFuture<'static, _> { Box::pin(answer(member, question)) };
+        self.core.channels.open(channel, Arc::new(answer));
     }
 
     /// Where this node and its cluster stand.

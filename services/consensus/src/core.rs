@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::channel::Channels;
 use crate::disk::Disk;
 use crate::identity::Identity;
 use crate::log::LogStore;
@@ -48,6 +49,8 @@ pub(crate) struct Core {
     /// For the entries that other leaders send.
     pub intake: Intake,
     pub read_index: ReadIndex,
+    /// For what the system's nodes ask one another.
+    pub channels: Channels,
     /// Proposals that this node has taken as the leader and not answered yet.
     pub proposing: tokio::sync::watch::Sender<usize>,
     /// What greeting the others showed, by Raft id.
@@ -122,6 +125,7 @@ impl Core {
             forwarded_proposals: Arc::new(Budget::new(proposal_bytes_max)),
             intake: Intake::new(log_memory_bytes_max),
             read_index: ReadIndex::default(),
+            channels: Channels::default(),
             proposing: watch::Sender::new(0),
             views: Mutex::default(),
             changes: tokio::sync::Mutex::default(),

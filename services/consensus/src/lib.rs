@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod channel;
 mod cli;
 mod cluster;
 mod codec;
@@ -24,6 +25,7 @@ mod status;
 mod subscribe;
 mod wire;
 
+pub use self::channel::AskError;
 pub use self::cli::{ClusterCommand, run as run_command};
 pub use self::cluster::{Cluster, Proposed, RequestId, Session};
 pub use self::machine::{ApplyError, EntryInfo, Machine};

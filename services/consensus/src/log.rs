@@ -82,6 +82,11 @@ impl LogStore {
         self.shared.tail().first_index()
     }
 
+    /// The newest vote.
+    pub(crate) fn vote(&self) -> Option<Vote> {
+        self.shared.tail().vote
+    }
+
     /// Whether the entry at `index` is on disk.
     pub(crate) fn is_durable(&self, index: u64) -> bool {
         index < self.shared.tail().durable()
@@ -208,7 +213,7 @@ impl RaftLogReader<Types> for LogStore {
     }
 
     async fn read_vote(&mut self) -> Result<Option<Vote>> {
-        Ok(self.shared.tail().vote)
+        Ok(self.vote())
     }
 }
 

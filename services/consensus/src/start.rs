@@ -73,10 +73,24 @@ pub(crate) fn run(
     Box::pin(async move {
         let machine = state.machine();
         let settings = config.settings.clone();
-        let next = state
-            .position()
-            .applied
-            .map_or(0, |applied| applied.index + 1);
+        let applied = state.position().applied;
+        // Nothing is applied that was not voted for before: what the disk said it had, it has lost. The
+        // core would panic over it; and whom this node voted for since, nobody knows any more.
+        let voted = log.vote().map(|vote| vote.leader_id);
+        if let Some(applied) = applied
+            && voted.is_none_or(|leader| leader < applied.leader_id)
+        {
+            return Err(StartError::Data(std::io::Error::other(format!(
+                "{} has gone back to before its vote: {} holds what term {} wrote, and the newest vote is \
+                 of term {}; put back what was here, or wipe the data directory and let the node join \
+                 again",
+                config.data_dir.join("log.db").display(),
+                config.data_dir.join("state").display(),
+                applied.leader_id.term,
+                voted.map_or(0, |leader| leader.term),
+            ))));
+        }
+        let next = applied.map_or(0, |applied| applied.index + 1);
         if next < log.first_index() {
             return Err(StartError::Data(std::io::Error::other(format!(
                 "{} ends before entry {next} and the log begins at {}: put back what was here, or wipe \

@@ -6,6 +6,8 @@
 mod caller;
 #[path = "it/certificates.rs"]
 mod certificates;
+#[path = "it/channel.rs"]
+mod channel;
 #[path = "it/commands.rs"]
 mod commands;
 #[path = "it/disk.rs"]

@@ -1,7 +1,10 @@
 //! Three nodes of provchain: capture, proofs, traces, memory and disk.
 
 mod capture;
+mod live;
 mod queries;
+mod recall;
+mod tiles;
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -15,7 +18,9 @@ use tests::bench::spread::Spread;
 use tests::bench::windows;
 
 use self::capture::{BATCH, Captured, WRITERS};
+use self::live::{EVENTS_PER_SECOND, Live, SUBSCRIBERS};
 use self::queries::Latencies;
+use self::tiles::{CLIENTS, Tiles};
 use crate::Arguments;
 
 /// Events in a window of the capture.
@@ -33,6 +38,9 @@ pub struct Measured {
     index_seconds: f64,
     inclusion: Latencies,
     trace: Latencies,
+    recall: Latencies,
+    tiles: Tiles,
+    live: Live,
     nodes: Vec<NodeUse>,
 }
 
@@ -100,6 +108,9 @@ pub async fn measure(
     let paces = windows::paces(&acknowledged, window_events);
     let inclusion = queries::inclusion(&client, &urls, captured.events).await?;
     let trace = queries::trace(&client, &urls, &sample).await?;
+    let recall = recall::run(&client, &urls, &sample).await?;
+    let tiles = tiles::run(&client, &urls).await?;
+    let live = live::run(&client, &urls, token.trim()).await?;
     let mut nodes = Vec::new();
     for node in cluster.nodes() {
         let memory = process::memory(node.pid().context("a node has ended")?)?;
@@ -122,6 +133,9 @@ pub async fn measure(
         index_seconds,
         inclusion,
         trace,
+        recall,
+        tiles,
+        live,
         nodes,
     })
 }
@@ -235,6 +249,30 @@ impl Measured {
                 ),
                 "p99 at most 20 ms".to_owned(),
                 self.trace.text(),
+            ],
+            [
+                format!(
+                    "recall with proofs, p50 / p99 of {} batches, {:.0} items an answer",
+                    self.recall.requests, self.recall.items
+                ),
+                "p99 at most 200 ms".to_owned(),
+                self.recall.text(),
+            ],
+            [
+                format!(
+                    "tiles of the tree, by {CLIENTS} clients, of {}",
+                    self.tiles.tiles
+                ),
+                "at least 10,000/s".to_owned(),
+                format!("{:.0}/s", self.tiles.per_second),
+            ],
+            [
+                format!(
+                    "{SUBSCRIBERS} subscribers hear of {EVENTS_PER_SECOND} events a second, p50 / p99 \
+                     from the sending of the capture"
+                ),
+                "p99 at most 250 ms".to_owned(),
+                format!("{:.0} / {:.0} ms", self.live.p50_ms, self.live.p99_ms),
             ],
             [
                 "memory of the largest node, now / at most".to_owned(),

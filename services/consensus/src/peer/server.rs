@@ -398,6 +398,15 @@ impl Peer for Service {
         Ok(Response::new(wire::ManageResponse { message }))
     }
 
+    async fn ask(
+        &self,
+        request: Request<wire::AskRequest>,
+    ) -> Result<Response<wire::AskResponse>, Status> {
+        let from = self.member(&request)?;
+        let answer = self.core.answer(from, request.into_inner()).await?;
+        Ok(Response::new(answer))
+    }
+
     async fn status(
         &self,
         request: Request<wire::StatusRequest>,

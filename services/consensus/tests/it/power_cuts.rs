@@ -99,6 +99,27 @@ impl Recording {
     }
 }
 
+/// Where the power goes, and what becomes of that which was not synced by then.
+#[derive(Clone, Copy, Debug)]
+struct Cut {
+    /// The events before it.
+    point: usize,
+    moment: f64,
+    rest: Rest,
+}
+
+impl Cut {
+    /// Right after the first `point` events. Before the first one nothing was promised.
+    fn after(events: &[Event], point: usize, rest: Rest) -> Self {
+        let last = events[..point].last();
+        Self {
+            point,
+            moment: last.map_or(0.0, |last| last.at),
+            rest,
+        }
+    }
+}
+
 /// A folder for a recording and for what disks held, and the seed of all that is left to chance.
 struct Trial {
     seed: u64,
@@ -121,23 +142,28 @@ impl Trial {
         StdRng::seed_from_u64(self.seed)
     }
 
-    /// What is wrong if the power goes after these events, by a `check` that is given the moment and
-    /// what the disk held.
+    /// What is wrong if the power goes there, by a `check` that is given the moment and what the disk
+    /// held.
     fn problem(
         &self,
         events: &[Event],
-        rest: Rest,
+        cut: Cut,
         check: impl Fn(f64, &Path) -> Result<(), String>,
     ) -> Option<String> {
-        let (point, last) = (events.len(), events.last());
+        let Cut {
+            point,
+            moment,
+            rest,
+        } = cut;
+        let events = &events[..point];
         // The same cut may be made twice at the same time.
         let number = self.images.fetch_add(1, Ordering::Relaxed);
         let image = format!("image-{number}-{point}-{rest:?}");
         let image = self.folder.path().join(image);
         Disk::after(events).after_power_loss(rest, &mut self.random(), &image);
-        // Before the first event nothing was promised.
-        if let Err(what) = check(last.map_or(0.0, |last| last.at), &image) {
-            let before = last.map(|last| told(&last.change)).unwrap_or_default();
+        if let Err(what) = check(moment, &image) {
+            let before = events.last().map(|last| told(&last.change));
+            let before = before.unwrap_or_default();
             return Some(format!(
                 "after event {point} ({before}), the rest {rest:?}: {what}"
             ));
@@ -150,15 +176,15 @@ impl Trial {
     fn cut(
         &self,
         events: &[Event],
-        cuts: &[(usize, Rest)],
+        cuts: &[Cut],
         check: impl Fn(f64, &Path) -> Result<(), String> + Sync,
     ) {
         let (next, problems) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
-                    while let Some((point, rest)) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
-                        let problem = self.problem(&events[..*point], *rest, &check);
+                    while let Some(cut) = cuts.get(next.fetch_add(1, Ordering::SeqCst)) {
+                        let problem = self.problem(events, *cut, &check);
                         problems.lock().unwrap().extend(problem);
                     }
                 });
@@ -220,10 +246,10 @@ fn cut(points: usize) {
     );
     assert!(acknowledged.len() > 300);
     let mut random = trial.random();
-    let cuts: Vec<(usize, Rest)> = (0..points)
+    let cuts: Vec<Cut> = (0..points)
         .flat_map(|_| {
             let point = random.random_range(0..=events.len());
-            RESTS.map(|rest| (point, rest))
+            RESTS.map(|rest| Cut::after(events, point, rest))
         })
         .collect();
     let check = |moment: f64, image: &Path| recording.check(moment, image);
@@ -231,7 +257,8 @@ fn cut(points: usize) {
 
     // The control: the same look at a disk that has stopped to sync the log half way.
     let lying = without_syncs(events, events.len() / 2, "log.db");
-    let found = trial.problem(&lying, Rest::Dropped, check);
+    let end = Cut::after(&lying, lying.len(), Rest::Dropped);
+    let found = trial.problem(&lying, end, check);
     assert!(found.is_some(), "lost writes were not missed");
 }
 

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use consensus::ProposeError;
+use consensus::testing::wire;
+use prost::Message as _;
 
 use crate::harness::{Field, Node, database, eventually, quick};
 use crate::register::{Foreigner, add, heavy, set};
@@ -179,6 +181,39 @@ fn a_data_directory_from_which_a_part_is_missing_is_refused() {
     std::fs::remove_dir_all(dir.join("state")).unwrap();
     let refusal = field.nodes[0].refusal();
     assert!(refusal.contains("the log begins at"), "{refusal}");
+}
+
+#[test]
+fn a_log_that_has_gone_back_to_before_its_vote_is_refused() {
+    let (mut field, dir) = written();
+    let log = dir.join("log.db");
+    let kept: Vec<u8> = database(&log)
+        .query_row("SELECT value FROM meta WHERE key = 'vote'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    let earlier = wire::Vote::default().encode_to_vec();
+    for lost in [None, Some(earlier)] {
+        database(&log)
+            .execute("DELETE FROM meta WHERE key = 'vote'", [])
+            .unwrap();
+        if let Some(vote) = lost {
+            put_vote(&log, &vote);
+        }
+        let refusal = field.nodes[0].refusal();
+        assert!(
+            refusal.contains("log.db has gone back to before its vote"),
+            "{refusal}"
+        );
+    }
+    put_vote(&log, &kept);
+    field.start_all();
+    assert_eq!(field.nodes[0].read("a"), Some(4));
+}
+
+fn put_vote(log: &Path, vote: &[u8]) {
+    let sql = "INSERT OR REPLACE INTO meta (key, value) VALUES ('vote', ?1)";
+    database(log).execute(sql, [vote]).unwrap();
 }
 
 /// Flips a bit in the middle of an entry.

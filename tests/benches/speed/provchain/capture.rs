@@ -93,7 +93,7 @@ pub async fn run(
     Ok((captured, acknowledged))
 }
 
-fn documents(sample: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(super) fn documents(sample: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(sample)? {
         let entry = entry?;

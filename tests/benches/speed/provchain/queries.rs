@@ -11,10 +11,10 @@ use serde_json::Value;
 use tests::bench::spread::quantile;
 
 /// Questions of a kind, and how long they may take together.
-const REQUESTS: usize = 2_000;
+pub(super) const REQUESTS: usize = 2_000;
 const TIME_MAX: Duration = Duration::from_secs(60);
 /// Questions before those that count, so that every node has what it keeps in memory.
-const WARM_UP: usize = 30;
+pub(super) const WARM_UP: usize = 30;
 /// Steps of a trace, and from how many items one begins.
 const HOPS: u64 = 10;
 const SUBJECTS_MAX: usize = 200;
@@ -95,10 +95,8 @@ pub async fn trace(
         .take(CANDIDATES_MAX)
         .enumerate()
     {
-        let mut url = Url::parse(&urls[number % urls.len()])?;
-        url.path_segments_mut()
-            .map_err(|()| anyhow::anyhow!("a URL without a path"))?
-            .extend(["api", "v1", "trace", item]);
+        let node = Url::parse(&urls[number % urls.len()])?;
+        let mut url = with_path(node, &["api", "v1", "trace", item])?;
         url.set_query(Some(&format!("direction=up&depth={HOPS}")));
         let response = client.get(url.clone()).send().await?;
         // The sample's truth is told of all events; a capture that was stopped has not seen all.
@@ -133,6 +131,14 @@ pub async fn trace(
     latencies(&times, HOPS, subjects.len(), items)
 }
 
+/// What stands there under a path of these parts.
+pub(super) fn with_path(mut url: Url, parts: &[&str]) -> anyhow::Result<Url> {
+    url.path_segments_mut()
+        .map_err(|()| anyhow::anyhow!("a URL without a path"))?
+        .extend(parts);
+    Ok(url)
+}
+
 /// The end of the longest chain, and everything that shops received of the recalled batch.
 fn candidates(truth: &Value) -> Vec<&str> {
     let longest = truth["longest"]["to"].as_str();
@@ -147,7 +153,7 @@ fn candidates(truth: &Value) -> Vec<&str> {
 }
 
 /// The time to the last byte of each answer, in milliseconds.
-async fn time(client: &reqwest::Client, questions: &[Url]) -> anyhow::Result<Vec<f64>> {
+pub(super) async fn time(client: &reqwest::Client, questions: &[Url]) -> anyhow::Result<Vec<f64>> {
     let (begun, mut times) = (Instant::now(), Vec::new());
     for (number, url) in questions.iter().enumerate() {
         if begun.elapsed() > TIME_MAX {
@@ -169,7 +175,12 @@ async fn time(client: &reqwest::Client, questions: &[Url]) -> anyhow::Result<Vec
     Ok(times)
 }
 
-fn latencies(times: &[f64], hops: u64, subjects: usize, items: f64) -> anyhow::Result<Latencies> {
+pub(super) fn latencies(
+    times: &[f64],
+    hops: u64,
+    subjects: usize,
+    items: f64,
+) -> anyhow::Result<Latencies> {
     let at = |share| quantile(times, share).context("nothing was answered in time");
     Ok(Latencies {
         requests: times.len(),

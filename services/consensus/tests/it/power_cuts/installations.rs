@@ -8,7 +8,7 @@ use serde_json::json;
 use super::disk::{RESTS, Rest};
 use super::process::{Process, Start};
 use super::trace::{self, Change, Event};
-use super::{Trial, now, without_syncs};
+use super::{Cut, Trial, now, without_syncs};
 use crate::harness::{PATIENCE, pause};
 
 /// An addition without which the node could not have been acknowledged: when, to what sum, and by
@@ -168,10 +168,11 @@ fn cut(rests: usize) {
     );
     assert!(recording.acknowledged.len() >= 90);
     // Neighbours have different fates, and all fates turn up.
-    let cuts: Vec<(usize, Rest)> = installation
+    let cuts: Vec<Cut> = installation
         .clone()
         .flat_map(|point| {
-            (0..rests).map(move |turn| (point, RESTS[(point * rests + turn) % RESTS.len()]))
+            let rest = move |turn| RESTS[(point * rests + turn) % RESTS.len()];
+            (0..rests).map(move |turn| Cut::after(events, point, rest(turn)))
         })
         .collect();
     let check = |moment: f64, image: &Path| recording.check(moment, image);
@@ -179,7 +180,8 @@ fn cut(rests: usize) {
 
     // The control: the same look where what came in was not synced before it took its place.
     let lying = without_syncs(&events[..*installation.end()], 0, "state/incoming-");
-    let found = trial.problem(&lying, Rest::Dropped, check);
+    let end = Cut::after(&lying, lying.len(), Rest::Dropped);
+    let found = trial.problem(&lying, end, check);
     assert!(found.is_some(), "a lost state was not missed");
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::disk::{Disk, RESTS, Rest};
 use super::process::{Process, Start};
 use super::trace::{self, Event};
-use super::{Trial, now, without_syncs};
+use super::{Cut, Trial, now, without_syncs};
 use crate::caller::Caller;
 use crate::harness::{SECRET, pause};
 use crate::hostile::{log_id, vote};
@@ -26,8 +26,9 @@ struct Recording {
     who: (String, u64),
 }
 
-/// Asks for a vote as the candidate of that id; whether it was given.
-fn ask(process: &Process, who: &(String, u64), term: u64, candidate: u64) -> bool {
+/// Asks for a vote as the candidate of that id; whether it was given, or what keeps the node from
+/// answering.
+fn ask(process: &Process, who: &(String, u64), term: u64, candidate: u64) -> Result<bool, String> {
     let mut caller = Caller {
         secret: SECRET.into(),
         network: "histories".into(),
@@ -50,8 +51,9 @@ fn ask(process: &Process, who: &(String, u64), term: u64, candidate: u64) -> boo
         pre_vote: false,
     };
     let asked = caller.ask::<_, wire::VoteResponse>(process.address(), "Vote", vec![request]);
-    let answers = process.runtime.block_on(asked).unwrap();
-    answers[0].granted
+    let answers = process.runtime.block_on(asked);
+    let answers = answers.map_err(|status| status.to_string())?;
+    Ok(answers[0].granted)
 }
 
 /// Two lives of a node that is asked for its vote again and again, and leads in between.
@@ -77,7 +79,7 @@ fn record(folder: &Path) -> Recording {
                 // The second in the same term is of a higher order, and may have it.
                 for candidate in [candidate, candidate + 10] {
                     let begun = now();
-                    if ask(&process, who, term, candidate) {
+                    if ask(&process, who, term, candidate).unwrap() {
                         votes.push((begun, now(), term, candidate));
                     }
                 }
@@ -105,10 +107,10 @@ impl Recording {
         let given = self.votes.iter().filter(|(_, told, ..)| *told < moment);
         if let Some((_, _, term, candidate)) = given.max_by_key(|(_, _, term, node)| (*term, *node))
         {
-            if ask(&process, &self.who, *term, candidate - 1) {
+            if ask(&process, &self.who, *term, candidate - 1)? {
                 return Err(format!("it votes in term {term} a second time"));
             }
-            if !ask(&process, &self.who, term + 1_000, 1) {
+            if !ask(&process, &self.who, term + 1_000, 1)? {
                 return Err("it votes for nobody".into());
             }
         }
@@ -134,18 +136,26 @@ fn cut(points: usize) {
         })
         .collect();
     let mut random = trial.random();
-    let cuts: Vec<(usize, Rest)> = (0..points)
+    // And right behind every vote that somebody was told of.
+    let told = votes.iter().map(|(_, told, ..)| Cut {
+        point: events.partition_point(|event| event.at <= *told),
+        moment: told.next_up(),
+        rest: Rest::Dropped,
+    });
+    let cuts: Vec<Cut> = (0..points)
         .flat_map(|_| {
             let point = asked[random.random_range(0..asked.len())];
-            RESTS.map(|rest| (point, rest))
+            RESTS.map(|rest| Cut::after(events, point, rest))
         })
+        .chain(told)
         .collect();
     let check = |moment: f64, image: &Path| recording.check(moment, image);
     trial.cut(events, &cuts, check);
 
     // The control: the same look at a disk that has stopped to sync the log half way.
     let lying = without_syncs(events, events.len() / 2, "log.db");
-    let found = trial.problem(&lying, Rest::Dropped, check);
+    let end = Cut::after(&lying, lying.len(), Rest::Dropped);
+    let found = trial.problem(&lying, end, check);
     assert!(found.is_some(), "a second vote was not noticed");
 }
 
