@@ -123,6 +123,7 @@ export async function check({ query, signal }) {
   const keys = h("textarea", { name: "keys", rows: 3, spellcheck: "false", class: "mono", placeholder: "name+id+key, one a line" });
   const origin = h("p", { class: "hint", role: "status" });
   const progress = h("p", { class: "hint", role: "status" });
+  const result = h("div", { "aria-live": "polite" });
   const named = button("Take the keys that this node names", async () => {
     keys.value = (await text("/api/v1/keys")).trim();
     origin.textContent = "This node named these keys. Compare them with what the ledger's operators published elsewhere: a node that lies would name its own.";
@@ -133,6 +134,7 @@ export async function check({ query, signal }) {
     field("Verifier keys that you trust", keys, "Of the nodes, from a source that you trust. Without one, a file can be refuted, and not be shown to be authentic."),
     h("div", { class: "actions" }, named), origin,
   ], "Check", async () => {
+    result.replaceChildren();
     const given = pasted.value.trim() || chosen;
     if (!given) return notice("warn", "Choose a file first, or paste its content.");
     const trusted = parseKeys(keys.value);
@@ -141,9 +143,9 @@ export async function check({ query, signal }) {
       progress.textContent = `${number(done)} of ${number(of)} entries…`;
     });
     progress.textContent = "";
-    const told = shown(report, performance.now() - began);
-    queueMicrotask(() => document.getElementById("verdict")?.focus());
-    return told;
+    result.replaceChildren(shown(report, performance.now() - began));
+    document.getElementById("verdict").focus();
+    return null;
   });
   whole.querySelector(".told").before(progress);
   const entry = query.get("entry");
@@ -161,6 +163,7 @@ export async function check({ query, signal }) {
       h("p", { class: "lead" }, "Check a proof on this device. Nothing is sent anywhere: hashes, paths, encryption and signatures are computed by this page, after the ledger's published formats. ",
         link("#/", "The node's checkpoint and keys")),
       card("File and keys", whole),
+      result,
     ],
   };
 }

@@ -5,8 +5,8 @@
 
 import { short } from "./identifiers.js";
 
-export const BOX = { width: 168, height: 44 };
-const GAP = { x: 76, y: 16 };
+export const BOX = { width: 172, height: 44 };
+const GAP = { x: 52, y: 16 };
 const MARGIN = 20;
 /** Up to so many items each has a box of its own. */
 const SINGLE_MAX = 60;

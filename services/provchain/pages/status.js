@@ -53,8 +53,8 @@ export async function status({ signal }) {
   let block;
   const rows = [];
 
-  const showFeed = () => feed.replaceChildren(table("Newest events", COLUMNS, rows.slice(0, NEWEST), {
-    quiet: true, none: "No event has been recorded yet that you may read.",
+  const showFeed = () => feed.replaceChildren(table("Newest events", COLUMNS, rows, {
+    quiet: true, none: ledger.size === 0 ? "No event has been recorded yet." : "None of the newest events is for you to read.",
   }));
   const showBlock = () => {
     newest.value.replaceChildren(block ? link(`#/blocks/${block.height}`, ago(block.time)) : "–");

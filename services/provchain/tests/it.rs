@@ -43,6 +43,10 @@ mod it {
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
+    mod pages;
+    mod pages_browser;
+    mod pages_looks;
+    mod pages_verify;
     mod query_fixture;
     mod query_index;
     mod rdf_canon_suite;

@@ -26,10 +26,29 @@ macro_rules! files {
 
 static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
     let files: [(&str, &[u8]); _] = files![
-        "index.html", "pages.css", "mark.svg", "account.js", "api.js", "blocks.js", "bytes.js",
-        "check.js", "cipher.js", "dom.js", "drawing.js", "entry.js", "graph.js", "identifiers.js",
-        "main.js", "merkle.js", "note.js", "people.js", "recall.js", "search.js", "status.js",
-        "trace.js", "verify.js",
+        "index.html",
+        "pages.css",
+        "mark.svg",
+        "account.js",
+        "api.js",
+        "blocks.js",
+        "bytes.js",
+        "check.js",
+        "cipher.js",
+        "dom.js",
+        "drawing.js",
+        "entry.js",
+        "graph.js",
+        "identifiers.js",
+        "main.js",
+        "merkle.js",
+        "note.js",
+        "people.js",
+        "recall.js",
+        "search.js",
+        "status.js",
+        "trace.js",
+        "verify.js",
     ];
     let file = |(name, content): (&'static str, &'static [u8])| {
         let hash = hex::encode(&Sha256::digest(content)[..16]);
@@ -75,7 +94,10 @@ fn resources() -> Response {
 }
 
 /// `GET /pages/{path}`: a file of the pages.
-pub(super) async fn file(Path(path): Path<String>, headers: HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn file(
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     respond(&path, &headers)
 }
 
@@ -144,7 +166,13 @@ mod tests {
     fn no_page_makes_markup_of_a_text_or_fetches_from_elsewhere() {
         for file in FILES.iter() {
             let text = std::str::from_utf8(file.content).unwrap();
-            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("] {
+            for word in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+            ] {
                 assert!(!text.contains(word), "{}: {word}", file.name);
             }
             for (at, _) in text.match_indices("//") {
