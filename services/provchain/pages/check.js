@@ -1,7 +1,7 @@
 // The verify page: this browser checks a file by itself. What it asks the node for, it says.
 
 import { json, text } from "./api.js";
-import { badge, button, card, field, form, go, h, link, notice, number, table, time } from "./dom.js";
+import { badge, button, card, field, form, go, h, notice, number, table, time } from "./dom.js";
 import { named, thingsOf, typeBadge, where, word } from "./identifiers.js";
 import { parseKeys } from "./note.js";
 import { verify } from "./verify.js";
@@ -160,8 +160,7 @@ export async function check({ query, signal }) {
   return {
     title: "Verify",
     content: [
-      h("p", { class: "lead" }, "Check a proof on this device. Nothing is sent anywhere: hashes, paths, encryption and signatures are computed by this page, after the ledger's published formats. ",
-        link("#/", "The node's checkpoint and keys")),
+      h("p", { class: "lead" }, "Check a proof on this device. Nothing is sent anywhere: hashes, paths, encryption and signatures are computed by this page, after the ledger's published formats. The page came from this node: if you do not trust the node, open it at one that you trust, or use provchain verify."),
       card("File and keys", whole),
       result,
     ],

@@ -183,11 +183,13 @@ impl Browser {
         self.settled().await;
     }
 
-    /// Goes to another page, as a link does.
+    /// Goes to another page, as a link does; or to this one again.
     pub async fn go(&mut self, address: &str) {
         let address = Value::from(address);
         let script = format!(
-            "document.querySelector('main').setAttribute('aria-busy', 'true'); location.hash = {address}"
+            "document.querySelector('main').setAttribute('aria-busy', 'true');
+             if (location.hash === {address}) dispatchEvent(new Event('hashchange'));
+             else location.hash = {address};"
         );
         self.run(&script).await;
         self.settled().await;
