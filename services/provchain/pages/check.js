@@ -42,7 +42,7 @@ function content(entry) {
   if (entry.kind !== "whole") return "–";
   try {
     const event = JSON.parse(entry.disclosed.document);
-    return [typeBadge(event.type), ` ${word(event.bizStep)} `, thingsOf(event, 3), where(event) ? h("small", {}, ` ${named(where(event))}`) : null];
+    return [typeBadge(event.type), ` ${word(event.bizStep)} `, thingsOf(event), where(event) ? h("small", {}, ` ${named(where(event))}`) : null];
   } catch {
     return entry.disclosed.document.slice(0, 200);
   }

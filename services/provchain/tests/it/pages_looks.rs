@@ -242,6 +242,41 @@ async fn everything_is_reached_by_keyboard_the_graph_included() {
     browser.expect_no_complaint().await;
 }
 
+/// A trace of many items in layers, with circles in it: each item is made of some before it.
+const TANGLE: &str = "(async () => {
+  const { layout, BOX, BOXES_MAX } = await import('/pages/graph.js');
+  let seed = 7;
+  const below = (most) => { seed = (seed * 48271) % 2147483647; return seed % most; };
+  const name = (at) => `https://id.gs1.org/01/0401234512${String(3456 + (at % 9)).padStart(4, '0')}/${at % 3 ? '21' : '10'}/${at}`;
+  const told = [];
+  for (const count of [1, 2, 40, 61, 700, 5000]) {
+    const items = Array.from({ length: count }, (_, at) => ({ item: name(at), depth: Math.ceil(Math.log2(at + 1)) }));
+    const steps = items.slice(1).flatMap((_, at) => [below(at + 1), below(count)].map((other) =>
+      ({ from: name(other), to: name(at + 1), via: 'transformation', entry: at })));
+    const { boxes, edges, left, width, height } = layout({ items, steps });
+    if (boxes.length > BOXES_MAX) told.push(`${count}: ${boxes.length} boxes`);
+    if (left === 0 && boxes.flatMap((box) => box.items).length !== count) told.push(`${count}: items are missing`);
+    for (const [at, one] of boxes.entries()) {
+      if (!(one.x >= 0 && one.top >= 0 && one.x + BOX.width <= width && one.top + BOX.height <= height + 1)) told.push(`${count}: ${one.key} is outside`);
+      for (const other of boxes.slice(at + 1)) {
+        if (Math.abs(one.x - other.x) < BOX.width && Math.abs(one.top - other.top) < BOX.height) told.push(`${count}: ${one.key} is on ${other.key}`);
+      }
+    }
+    for (const edge of edges) {
+      if (!edge.back && edge.source.x >= edge.target.x) told.push(`${count}: an arrow goes back`);
+    }
+  }
+  return told.slice(0, 10);
+})()";
+
+#[tokio::test]
+async fn a_graph_of_any_size_is_drawn_without_one_box_on_another() {
+    let ledger = ledger().await;
+    let mut browser = browser(&ledger).await;
+    browser.open("#/trace").await;
+    assert_eq!(browser.run(TANGLE).await, json!([]));
+}
+
 #[tokio::test]
 async fn the_table_of_a_trace_says_what_its_graph_shows() {
     let ledger = ledger().await;
