@@ -407,7 +407,8 @@ async fn each_caller_has_a_rate_of_its_own_and_is_told_when_to_come_again() {
             .env("PROVCHAIN_RATE__BURST", "10")
     })
     .await;
-    let (eager, other) = (ledger.token_of("farmer"), ledger.token_of("retailer"));
+    let eager = ledger.token_for("ann", "farmer");
+    let other = ledger.token_for("bob", "farmer");
     let mut statuses = Vec::new();
     for _ in 0..30 {
         statuses.push(who(&ledger, &eager).await.status);
