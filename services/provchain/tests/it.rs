@@ -55,6 +55,9 @@ mod it {
     mod verify;
     mod verify_tree;
     mod verify_trust;
+    mod witness_fixture;
+    mod witness_service;
+    mod witness_split;
     mod xml_suite;
     mod xml_twins;
 }
