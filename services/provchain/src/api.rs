@@ -6,7 +6,10 @@ mod capture;
 mod entries;
 mod error;
 mod events;
+pub mod evidence;
 mod format;
+pub mod kept;
+mod keys;
 mod ledger;
 pub mod live;
 mod negotiate;
@@ -76,6 +79,12 @@ pub struct Shared {
     pub(crate) cluster: Cluster<Ledger>,
     pub(crate) index: Index,
     pub(crate) signer: Signer,
+    /// The newest checkpoint, with the cosignatures of the others.
+    pub(crate) kept: kept::Kept,
+    /// Evidence against this ledger.
+    pub(crate) evidence: evidence::Kept,
+    /// Held by whoever makes the node's key hand over.
+    pub(crate) rotating: Arc<tokio::sync::Mutex<()>>,
     pub(crate) limits: epcis::Limits,
     pub(crate) command_bytes_max: usize,
     /// Who is who, as this node has it.
@@ -97,6 +106,16 @@ pub struct Shared {
     queries: Arc<Semaphore>,
 }
 
+/// What a node signs with, and what it keeps of signatures.
+pub struct Signing {
+    /// Its key.
+    pub signer: Signer,
+    /// The newest checkpoint.
+    pub kept: kept::Kept,
+    /// Evidence of split histories.
+    pub evidence: evidence::Kept,
+}
+
 /// The right to work. It goes with the work to the thread where that blocks: a client that hangs
 /// up ends the request, and not the work.
 pub(crate) type Turn = OwnedSemaphorePermit;
@@ -115,7 +134,7 @@ impl Api {
     pub fn new(
         cluster: Cluster<Ledger>,
         index: Index,
-        signer: Signer,
+        signing: Signing,
         (directory, keys): (SharedDirectory, Keys),
         feed: Feed,
         settings: &Settings,
@@ -129,7 +148,10 @@ impl Api {
         Self(Arc::new(Shared {
             cluster,
             index,
-            signer,
+            signer: signing.signer,
+            kept: signing.kept,
+            evidence: signing.evidence,
+            rotating: Arc::default(),
             limits,
             captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),

@@ -4,9 +4,11 @@ mod admin;
 mod capture;
 mod folder;
 mod hash;
+mod rotate_key;
 mod token;
 mod verify;
 mod wal;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -60,6 +62,10 @@ enum Command {
     Token(token::Arguments),
     /// Make the first administrator
     Admin(admin::Arguments),
+    /// Give a node a new key to sign with
+    RotateKey(rotate_key::Arguments),
+    /// Watch ledgers of other networks, and cosign what they show everybody
+    Witness(witness::Arguments),
     /// Look at the cluster and change who is in it
     Cluster {
         /// `host:port` of the node to ask; by default the one of the settings
@@ -87,6 +93,10 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Admin(admin) => {
             block_on(admin.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
         }
+        Command::RotateKey(rotate) => {
+            block_on(rotate.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Witness(witness) => witness.run(&arguments.settings),
         Command::Verify(verify) => verify.run(),
         Command::Hash(hash) => hash.run().map(|()| ExitCode::SUCCESS),
         Command::Capture(capture) => block_on(capture.run()).map(|()| ExitCode::SUCCESS),

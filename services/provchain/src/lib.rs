@@ -16,3 +16,4 @@ pub mod server;
 pub mod settings;
 pub mod trace;
 pub mod verify;
+pub mod witness;

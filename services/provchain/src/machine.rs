@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod command;
+pub mod keys;
 pub mod read;
 mod schema;
 mod seal;
@@ -17,10 +18,12 @@ use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use self::command::access::ChangeAccess;
+use self::command::keys::ChangeKeys;
 use self::command::{
     Accepted, Capture, Command, Duplicate, Found, LeftOut, Refused, RegisterNode, Reply, change,
     reply,
 };
+use self::keys::RetiredKeys;
 use self::read::Tiles;
 use crate::access::{Access, Directory, PartyId, Visibility};
 use crate::ledger::block::{Block, Tip};
@@ -57,6 +60,7 @@ impl SharedDirectory {
 pub struct Ledger {
     open: Option<Open>,
     directory: SharedDirectory,
+    retired: RetiredKeys,
 }
 
 /// What a founded ledger keeps in memory.
@@ -80,6 +84,7 @@ impl Machine for Ledger {
         } else {
             Directory::default()
         });
+        self.retired.replace(keys::retired(state)?);
         self.open = None;
         let Some(founded) = read::founded(state)? else {
             return Ok(());
@@ -109,6 +114,7 @@ impl Machine for Ledger {
             Some(change::Change::Capture(capture)) => self.capture(state, entry, &capture),
             Some(change::Change::Seal(seal)) => self.seal(state, &seal.block),
             Some(change::Change::Access(change)) => self.access(state, entry, &change),
+            Some(change::Change::Keys(change)) => self.keys(state, entry, &change),
             None => Err(ApplyError::Diverged(
                 "a command is of a kind that this build does not know".into(),
             )),
@@ -124,6 +130,28 @@ impl Ledger {
             directory,
             ..Self::default()
         }
+    }
+
+    /// Makes the keys that hand over known to requests, too.
+    #[must_use]
+    pub fn with_retired(mut self, retired: RetiredKeys) -> Self {
+        self.retired = retired;
+        self
+    }
+
+    fn keys(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeKeys,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_SUBJECTS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let Some(open) = &self.open else {
+            return Ok(Reply::refused("the ledger has not been founded yet"));
+        };
+        keys::apply(state, &open.origin, &self.retired, change)
     }
 
     fn access(

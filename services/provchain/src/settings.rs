@@ -1,5 +1,7 @@
 //! The settings of a node; their comments are the reference, `provchain example-config` prints it.
 
+mod witness;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use kit::tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::witness::{WatchedSettings, WitnessSettings};
 use crate::access::{Visibility, password};
 
 /// The settings of a provchain node.

@@ -36,10 +36,12 @@ mod it {
     mod gs1_suite;
     mod ledger_codecs;
     mod ledger_entry;
+    mod ledger_evidence;
     mod ledger_fixture;
     mod ledger_formats;
     mod ledger_note;
     mod ledger_proof;
+    mod ledger_succession;
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
@@ -53,6 +55,9 @@ mod it {
     mod verify;
     mod verify_tree;
     mod verify_trust;
+    mod witness_fixture;
+    mod witness_service;
+    mod witness_split;
     mod xml_suite;
     mod xml_twins;
 }

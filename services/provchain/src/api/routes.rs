@@ -9,8 +9,8 @@ use http::Method;
 use super::caller::{Who, guard};
 use super::negotiate::{readable, writable};
 use super::{
-    Api, auth, capture, entries, events, ledger, live, people, proofs, query, recall, resources,
-    tiles, trace,
+    Api, auth, capture, entries, events, evidence, keys, ledger, live, people, proofs, query,
+    recall, resources, tiles, trace,
 };
 use crate::access::Role;
 
@@ -144,12 +144,14 @@ const ROUTES: &[Route] = &[
     route(OPTIONS, "/events", Anybody, || options(writable), DISCOVERY),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID"),
     // The ledger.
-    route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "A signed checkpoint of the whole tree"),
+    route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "The newest signed checkpoint, with the cosignatures of other nodes"),
     route(GET, "/tile/{*path}", Anybody, || get(tiles::tile), "A tile of the tree, or a bundle of its leaves"),
     route(GET, "/api/v1/live", Anybody, || get(live::live), "What enters the ledger, as it enters"),
     route(GET, "/api/v1/ledger", Anybody, || get(ledger::ledger), "Size, root and newest block"),
     route(GET, "/api/v1/cluster", Anybody, || get(ledger::cluster), "The members of the cluster"),
-    route(GET, "/api/v1/keys", Anybody, || get(ledger::keys), "The verifier keys of the nodes"),
+    route(GET, "/api/v1/keys", Anybody, || get(keys::keys), "The verifier keys of the nodes"),
+    route(POST, "/api/v1/keys/rotate", Roles(ADMIN), || post(keys::rotate), "Gives the node that answers a new key"),
+    route(GET, "/api/v1/evidence", Roles(OVERSEERS), || get(evidence::evidence), "Signed checkpoints of this ledger that contradict each other"),
     route(GET, "/api/v1/blocks", Anybody, || get(ledger::blocks), "Blocks by height"),
     route(GET, "/api/v1/entries/{index}", Anybody, || get(entries::entry), "What the tree holds of an entry"),
     route(GET, "/api/v1/entries/{index}/event", Anybody, || get(entries::event), "The event of an entry"),

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use super::wal::Mended;
 use crate::ledger::Digest;
 use crate::ledger::identity::{Identity, LedgerSecret};
+use crate::machine::keys;
 use crate::machine::read::{self, Founded};
 use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 
@@ -71,6 +72,11 @@ impl Folder {
     /// The secret of the ledger's identities.
     pub(super) fn secret(&self) -> Option<LedgerSecret> {
         self.founded.as_ref().map(|founded| founded.secret.clone())
+    }
+
+    /// The notes by which keys of nodes handed over.
+    pub(super) fn successions(&self) -> Vec<String> {
+        keys::successions(&self.state).unwrap_or_default()
     }
 
     /// What is wrong with the database itself.

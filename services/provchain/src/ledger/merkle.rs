@@ -29,7 +29,8 @@ pub use prove::{HashSource, Leaves, prove_consistency, prove_inclusion, root_at}
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, TileSource};
 pub use tile_path::TilePath;
 pub use verify::{
-    verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
+    beginning_of, verify_consistency, verify_inclusion, verify_subtree_consistency,
+    verify_subtree_inclusion,
 };
 
 use super::Digest;

@@ -365,21 +365,24 @@ fn set_partners(state: &Transaction<'_>, set: &SetPartners) -> Result<Outcome, A
 }
 
 fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlite::Result<()> {
+    let row = [&change.actor, done.action, &done.target, &done.detail];
+    audit_row(state, change.time_ms, row)
+}
+
+/// Writes down who did what to what, with which outcome.
+pub(super) fn audit_row(
+    state: &Transaction<'_>,
+    time_ms: u64,
+    [actor, action, target, detail]: [&str; 4],
+) -> rusqlite::Result<()> {
     let id: u64 = state
         .prepare_cached(
             "INSERT INTO audit (id, time_ms, actor, action, target, detail)
              SELECT coalesce(max(id), 0) + 1, ?1, ?2, ?3, ?4, ?5 FROM audit RETURNING id",
         )?
-        .query_row(
-            params![
-                change.time_ms,
-                change.actor,
-                done.action,
-                done.target,
-                done.detail
-            ],
-            |row| row.get(0),
-        )?;
+        .query_row(params![time_ms, actor, action, target, detail], |row| {
+            row.get(0)
+        })?;
     state
         .prepare_cached("DELETE FROM audit WHERE id <= ?1")?
         .execute([id.saturating_sub(AUDIT_ROWS_MAX)])?;

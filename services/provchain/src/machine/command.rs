@@ -1,12 +1,13 @@
 //! What changes the ledger, and what it answers: protobuf, so that fields can be added.
 
 pub mod access;
+pub mod keys;
 
 /// A change of the ledger.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which one.
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 7")]
     pub change: Option<change::Change>,
 }
 
@@ -30,6 +31,9 @@ pub mod change {
         /// Changes who is who.
         #[prost(message, tag = "5")]
         Access(super::access::ChangeAccess),
+        /// Changes the keys of a node.
+        #[prost(message, tag = "7")]
+        Keys(super::keys::ChangeKeys),
     }
 }
 

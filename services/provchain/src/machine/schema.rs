@@ -99,7 +99,16 @@ pub(super) const MIGRATIONS: &[&str] = &[
          detail TEXT NOT NULL
      ) STRICT;",
     // 3: subjects that can be erased, queries that have names, and witnesses that cosign.
-    "",
+    "CREATE TABLE cosigner (
+         node BLOB PRIMARY KEY,
+         public_key BLOB NOT NULL UNIQUE
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE succession (
+         old BLOB PRIMARY KEY,
+         new BLOB NOT NULL UNIQUE,
+         time_ms INTEGER NOT NULL,
+         note TEXT NOT NULL
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// Whether the first migration has run.
@@ -110,6 +119,11 @@ pub(super) fn exists(state: &Connection) -> rusqlite::Result<bool> {
 /// Whether the second one has.
 pub(super) fn has_access(state: &Connection) -> rusqlite::Result<bool> {
     has_table(state, "user")
+}
+
+/// Whether the third one has, as far as keys go.
+pub(super) fn has_successions(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "succession")
 }
 
 fn has_table(state: &Connection, name: &str) -> rusqlite::Result<bool> {
