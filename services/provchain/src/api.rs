@@ -12,6 +12,7 @@ pub mod live;
 mod negotiate;
 mod people;
 mod proofs;
+pub mod queries;
 mod query;
 mod question;
 mod recall;
@@ -36,13 +37,14 @@ use self::caller::TokenKeys;
 pub use self::caller::Who;
 pub use self::error::ApiError;
 use self::live::feed::Feed;
+use self::queries::look::LOOKS_MAX;
 use self::signer::Signer;
 use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
 use crate::machine::read::{self, Founded};
-use crate::machine::{Ledger, SharedDirectory};
-use crate::settings::{SessionSettings, Settings};
+use crate::machine::{Ledger, Revision, SharedDirectory};
+use crate::settings::{SessionSettings, Settings, SubscriptionSettings};
 
 /// How long work waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(5);
@@ -95,6 +97,12 @@ pub struct Shared {
     captures: Arc<Semaphore>,
     /// Proofs and traces that may be worked on at a time: anybody may ask for them.
     queries: Arc<Semaphore>,
+    /// Looks for what subscribers get that may be taken at a time.
+    looks: Arc<Semaphore>,
+    /// What subscriptions may do.
+    pub(crate) subscriptions: SubscriptionSettings,
+    /// When queries and subscriptions change.
+    pub(crate) revision: Revision,
 }
 
 /// The right to work. It goes with the work to the thread where that blocks: a client that hangs
@@ -116,7 +124,7 @@ impl Api {
         cluster: Cluster<Ledger>,
         index: Index,
         signer: Signer,
-        (directory, keys): (SharedDirectory, Keys),
+        (directory, revision, keys): (SharedDirectory, Revision, Keys),
         feed: Feed,
         settings: &Settings,
     ) -> Self {
@@ -133,6 +141,9 @@ impl Api {
             limits,
             captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            subscriptions: settings.subscriptions.clone(),
+            revision,
             command_bytes_max: settings.consensus.command_bytes_max,
             directory,
             tokens: TokenKeys::new(keys, &settings.network_id),

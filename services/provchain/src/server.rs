@@ -1,5 +1,6 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+mod delivering;
 mod feeding;
 mod founding;
 mod indexing;
@@ -21,7 +22,7 @@ use crate::api::Api;
 use crate::api::live::feed::Feed;
 use crate::api::signer::Signer;
 use crate::index::Index;
-use crate::machine::{Ledger, SharedDirectory};
+use crate::machine::{Ledger, Revision, SharedDirectory};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -76,7 +77,8 @@ pub async fn run(
     let index = Index::open(&settings.data_dir.join("index.db"))?;
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
     let directory = SharedDirectory::default();
-    let machine = Ledger::with_directory(directory.clone());
+    let revision = Revision::default();
+    let machine = Ledger::with_directory(directory.clone()).telling(revision.clone());
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
@@ -87,7 +89,7 @@ pub async fn run(
         cluster.clone(),
         index.clone(),
         signer.clone(),
-        (directory.clone(), keys),
+        (directory.clone(), revision, keys),
         feed.clone(),
         &settings,
     );
@@ -116,6 +118,7 @@ pub async fn run(
         )),
         tokio::spawn(indexing::run(cluster.clone(), index)),
         tokio::spawn(feeding::run(cluster.clone(), feed.clone())),
+        tokio::spawn(delivering::run(api)),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
     let serving = kit::serve::serve(
