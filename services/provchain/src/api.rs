@@ -16,6 +16,7 @@ mod negotiate;
 mod pages;
 mod people;
 mod proofs;
+pub mod queries;
 mod query;
 mod question;
 mod recall;
@@ -40,13 +41,14 @@ use self::caller::TokenKeys;
 pub use self::caller::Who;
 pub use self::error::ApiError;
 use self::live::feed::Feed;
+use self::queries::look::LOOKS_MAX;
 use self::signer::Signer;
 use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
 use crate::machine::read::{self, Founded};
-use crate::machine::{Ledger, SharedDirectory};
-use crate::settings::{SessionSettings, Settings};
+use crate::machine::{Ledger, Revision, SharedDirectory};
+use crate::settings::{SessionSettings, Settings, SubscriptionSettings};
 
 /// How long work waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(5);
@@ -105,6 +107,12 @@ pub struct Shared {
     captures: Arc<Semaphore>,
     /// Proofs and traces that may be worked on at a time: anybody may ask for them.
     queries: Arc<Semaphore>,
+    /// Looks for what subscribers get that may be taken at a time.
+    looks: Arc<Semaphore>,
+    /// What subscriptions may do.
+    pub(crate) subscriptions: SubscriptionSettings,
+    /// When queries and subscriptions change.
+    pub(crate) revision: Revision,
 }
 
 /// What a node signs with, and what it keeps of signatures.
@@ -136,7 +144,7 @@ impl Api {
         cluster: Cluster<Ledger>,
         index: Index,
         signing: Signing,
-        (directory, keys): (SharedDirectory, Keys),
+        (directory, revision, keys): (SharedDirectory, Revision, Keys),
         feed: Feed,
         settings: &Settings,
     ) -> Self {
@@ -156,6 +164,9 @@ impl Api {
             limits,
             captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            subscriptions: settings.subscriptions.clone(),
+            revision,
             command_bytes_max: settings.consensus.command_bytes_max,
             directory,
             tokens: TokenKeys::new(keys, &settings.network_id),

@@ -15,6 +15,7 @@ pub mod recall;
 pub mod sample;
 pub mod server;
 pub mod settings;
+pub mod subscription;
 pub mod trace;
 pub mod verify;
 pub mod witness;

@@ -1,6 +1,7 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
 mod cosigning;
+mod delivering;
 mod feeding;
 mod founding;
 mod indexing;
@@ -26,7 +27,7 @@ use crate::api::signer::Signer;
 use crate::api::{Api, Signing, evidence};
 use crate::index::Index;
 use crate::machine::keys::RetiredKeys;
-use crate::machine::{Ledger, SharedDirectory};
+use crate::machine::{Ledger, Revision, SharedDirectory};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -87,7 +88,10 @@ pub async fn run(
     let index = Index::open(&settings.data_dir.join("index.db"))?;
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
     let directory = SharedDirectory::default();
-    let machine = Ledger::with_directory(directory.clone()).with_retired(retired);
+    let revision = Revision::default();
+    let machine = Ledger::with_directory(directory.clone())
+        .with_retired(retired)
+        .telling(revision.clone());
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
@@ -108,7 +112,7 @@ pub async fn run(
             kept: kept.clone(),
             evidence: evidence.clone(),
         },
-        (directory.clone(), keys),
+        (directory.clone(), revision, keys),
         feed.clone(),
         &settings,
     );
@@ -155,6 +159,7 @@ pub async fn run(
         )),
         tokio::spawn(indexing::run(cluster.clone(), index)),
         tokio::spawn(feeding::run(cluster.clone(), feed.clone())),
+        tokio::spawn(delivering::run(api)),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
     let serving = kit::serve::serve(

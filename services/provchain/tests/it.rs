@@ -6,11 +6,15 @@ mod it {
     mod api_capture;
     mod api_idempotence;
     mod api_live;
+    mod api_named_queries;
     mod api_people;
     mod api_proofs;
     mod api_query;
+    mod api_query_socket;
     mod api_recall;
     mod api_refusals;
+    mod api_subscription_faults;
+    mod api_subscriptions;
     mod api_trace;
     mod api_trace_filters;
     mod api_xml;
@@ -54,10 +58,12 @@ mod it {
     mod rdf_gs1_suite;
     mod rdf_properties;
     mod sample_truth;
+    mod subscriber;
     mod suites;
     mod verify;
     mod verify_tree;
     mod verify_trust;
+    mod webhook;
     mod witness_fixture;
     mod witness_service;
     mod witness_split;

@@ -7,10 +7,11 @@ use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 use http::Method;
 
 use super::caller::{Who, guard};
-use super::negotiate::{readable, writable};
+use super::negotiate::{readable, removable, writable};
+use super::queries::subscriptions;
 use super::{
     Api, auth, capture, entries, events, evidence, keys, ledger, live, pages, people, proofs,
-    query, recall, resources, tiles, trace,
+    queries, query, recall, resources, tiles, trace,
 };
 use crate::access::Role;
 
@@ -147,6 +148,20 @@ const ROUTES: &[Route] = &[
     route(GET, "/events", Anybody, || get(query::events), "Events, by a query"),
     route(OPTIONS, "/events", Anybody, || options(writable), DISCOVERY),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID"),
+    route(POST, "/queries", Roles(KNOWN), || post(queries::create), "Gives a query a name"),
+    route(GET, "/queries", Roles(KNOWN), || get(queries::list), "The queries of the caller's party"),
+    route(OPTIONS, "/queries", Anybody, || options(writable), DISCOVERY),
+    route(GET, "/queries/{name}", Roles(KNOWN), || get(queries::get), "The definition of a query"),
+    route(DELETE, "/queries/{name}", Roles(KNOWN), || delete(queries::remove), "Removes a query with its subscriptions"),
+    route(OPTIONS, "/queries/{name}", Anybody, || options(removable), DISCOVERY),
+    route(GET, "/queries/{name}/events", Roles(KNOWN), || get(queries::events), "The events that a query finds"),
+    route(OPTIONS, "/queries/{name}/events", Anybody, || options(readable), DISCOVERY),
+    route(POST, "/queries/{name}/subscriptions", Roles(KNOWN), || post(subscriptions::create), "Subscribes to a query, by webhook"),
+    route(GET, "/queries/{name}/subscriptions", Roles(KNOWN), || get(subscriptions::list), "The subscriptions to a query"),
+    route(OPTIONS, "/queries/{name}/subscriptions", Anybody, || options(writable), DISCOVERY),
+    route(GET, "/queries/{name}/subscriptions/{id}", Roles(KNOWN), || get(subscriptions::get), "How a subscription is getting on"),
+    route(DELETE, "/queries/{name}/subscriptions/{id}", Roles(KNOWN), || delete(subscriptions::remove), "Ends a subscription"),
+    route(OPTIONS, "/queries/{name}/subscriptions/{id}", Anybody, || options(removable), DISCOVERY),
     // The ledger.
     route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "The newest signed checkpoint, with the cosignatures of other nodes"),
     route(GET, "/tile/{*path}", Anybody, || get(tiles::tile), "A tile of the tree, or a bundle of its leaves"),

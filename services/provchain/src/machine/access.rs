@@ -114,7 +114,12 @@ pub(super) fn apply(
     };
     let mut reply = AccessChanged::default();
     if let Some(done) = &done {
-        audit(state, change, done)?;
+        let line = AuditLine {
+            action: done.action,
+            target: done.target.clone(),
+            detail: done.detail.clone(),
+        };
+        audit(state, change.time_ms, &change.actor, &line)?;
         reply.user.clone_from(&done.user);
     }
     if let Some((kind, reason)) = refused {
@@ -288,7 +293,12 @@ fn remove_user(state: &Transaction<'_>, name: &str) -> Result<Outcome, ApplyErro
     if is_last_administrator(state, name)? {
         return Ok(Err(last_administrator(name)));
     }
-    for table in ["session", "api_key"] {
+    let mut tables = vec!["session", "api_key"];
+    if super::schema::has_queries(state)? {
+        // Somebody else may get the name.
+        tables.push("subscription");
+    }
+    for table in tables {
         state
             .prepare_cached(&format!("DELETE FROM {table} WHERE user = ?1"))?
             .execute([name])?;
@@ -364,25 +374,32 @@ fn set_partners(state: &Transaction<'_>, set: &SetPartners) -> Result<Outcome, A
     Ok(Ok(done))
 }
 
-fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlite::Result<()> {
-    let row = [&change.actor, done.action, &done.target, &done.detail];
-    audit_row(state, change.time_ms, row)
+/// What the audit log says of a change.
+pub(super) struct AuditLine {
+    /// What was done.
+    pub action: &'static str,
+    /// To what.
+    pub target: String,
+    /// And more.
+    pub detail: String,
 }
 
-/// Writes down who did what to what, with which outcome.
-pub(super) fn audit_row(
+/// Writes a line of the audit log.
+pub(super) fn audit(
     state: &Transaction<'_>,
     time_ms: u64,
-    [actor, action, target, detail]: [&str; 4],
+    actor: &str,
+    line: &AuditLine,
 ) -> rusqlite::Result<()> {
     let id: u64 = state
         .prepare_cached(
             "INSERT INTO audit (id, time_ms, actor, action, target, detail)
              SELECT coalesce(max(id), 0) + 1, ?1, ?2, ?3, ?4, ?5 FROM audit RETURNING id",
         )?
-        .query_row(params![time_ms, actor, action, target, detail], |row| {
-            row.get(0)
-        })?;
+        .query_row(
+            params![time_ms, actor, line.action, line.target, line.detail],
+            |row| row.get(0),
+        )?;
     state
         .prepare_cached("DELETE FROM audit WHERE id <= ?1")?
         .execute([id.saturating_sub(AUDIT_ROWS_MAX)])?;

@@ -2,12 +2,13 @@
 
 pub mod access;
 pub mod keys;
+pub mod queries;
 
 /// A change of the ledger.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which one.
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 7")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 7, 8")]
     pub change: Option<change::Change>,
 }
 
@@ -34,6 +35,9 @@ pub mod change {
         /// Changes the keys of a node.
         #[prost(message, tag = "7")]
         Keys(super::keys::ChangeKeys),
+        /// Changes named queries and subscriptions.
+        #[prost(message, tag = "8")]
+        Queries(super::queries::ChangeQueries),
     }
 }
 
@@ -134,7 +138,7 @@ pub struct Seal {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// Which one.
-    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4, 7")]
     pub reply: Option<reply::Reply>,
 }
 
@@ -155,6 +159,9 @@ pub mod reply {
         /// What a change of the directory came to.
         #[prost(message, tag = "4")]
         Access(super::access::AccessChanged),
+        /// What a change of queries came to.
+        #[prost(message, tag = "7")]
+        Queries(super::queries::QueriesChanged),
     }
 }
 

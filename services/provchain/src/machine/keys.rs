@@ -7,6 +7,8 @@ use consensus::ApplyError;
 use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
+use super::access::{self, AuditLine};
+use super::access::{self, AuditLine};
 use super::command::Reply;
 use super::command::keys::change::Change;
 use super::command::keys::{ChangeKeys, PutCosigner, Succeed};
@@ -184,8 +186,12 @@ fn succeed_key(
     state
         .prepare_cached("INSERT INTO succession (old, new, time_ms, note) VALUES (?1, ?2, ?3, ?4)")?
         .execute(params![old, new, succession.time_ms, succeed.note])?;
-    let row = [&change.actor, "node-key.rotate", &name, ""];
-    super::access::audit_row(state, change.time_ms, row)?;
+    let line = AuditLine {
+        action: "node-key.rotate",
+        target: name,
+        detail: String::new(),
+    };
+    access::audit(state, change.time_ms, &change.actor, &line)?;
     Ok(Ok(old))
 }
 
