@@ -6,13 +6,17 @@ mod capture;
 mod entries;
 mod error;
 mod events;
+pub mod evidence;
 mod format;
+pub mod kept;
+mod keys;
 mod ledger;
 pub mod live;
 mod negotiate;
 mod pages;
 mod people;
 mod proofs;
+pub mod queries;
 mod query;
 mod question;
 mod recall;
@@ -37,13 +41,14 @@ use self::caller::TokenKeys;
 pub use self::caller::Who;
 pub use self::error::ApiError;
 use self::live::feed::Feed;
+use self::queries::look::LOOKS_MAX;
 use self::signer::Signer;
 use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
 use crate::machine::read::{self, Founded};
-use crate::machine::{Ledger, SharedDirectory};
-use crate::settings::{SessionSettings, Settings};
+use crate::machine::{Ledger, Revision, SharedDirectory};
+use crate::settings::{SessionSettings, Settings, SubscriptionSettings};
 
 /// How long work waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(5);
@@ -77,6 +82,12 @@ pub struct Shared {
     pub(crate) cluster: Cluster<Ledger>,
     pub(crate) index: Index,
     pub(crate) signer: Signer,
+    /// The newest checkpoint, with the cosignatures of the others.
+    pub(crate) kept: kept::Kept,
+    /// Evidence against this ledger.
+    pub(crate) evidence: evidence::Kept,
+    /// Held by whoever makes the node's key hand over.
+    pub(crate) rotating: Arc<tokio::sync::Mutex<()>>,
     pub(crate) limits: epcis::Limits,
     pub(crate) command_bytes_max: usize,
     /// Who is who, as this node has it.
@@ -96,6 +107,22 @@ pub struct Shared {
     captures: Arc<Semaphore>,
     /// Proofs and traces that may be worked on at a time: anybody may ask for them.
     queries: Arc<Semaphore>,
+    /// Looks for what subscribers get that may be taken at a time.
+    looks: Arc<Semaphore>,
+    /// What subscriptions may do.
+    pub(crate) subscriptions: SubscriptionSettings,
+    /// When queries and subscriptions change.
+    pub(crate) revision: Revision,
+}
+
+/// What a node signs with, and what it keeps of signatures.
+pub struct Signing {
+    /// Its key.
+    pub signer: Signer,
+    /// The newest checkpoint.
+    pub kept: kept::Kept,
+    /// Evidence of split histories.
+    pub evidence: evidence::Kept,
 }
 
 /// The right to work. It goes with the work to the thread where that blocks: a client that hangs
@@ -116,8 +143,8 @@ impl Api {
     pub fn new(
         cluster: Cluster<Ledger>,
         index: Index,
-        signer: Signer,
-        (directory, keys): (SharedDirectory, Keys),
+        signing: Signing,
+        (directory, revision, keys): (SharedDirectory, Revision, Keys),
         feed: Feed,
         settings: &Settings,
     ) -> Self {
@@ -130,10 +157,16 @@ impl Api {
         Self(Arc::new(Shared {
             cluster,
             index,
-            signer,
+            signer: signing.signer,
+            kept: signing.kept,
+            evidence: signing.evidence,
+            rotating: Arc::default(),
             limits,
             captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            subscriptions: settings.subscriptions.clone(),
+            revision,
             command_bytes_max: settings.consensus.command_bytes_max,
             directory,
             tokens: TokenKeys::new(keys, &settings.network_id),

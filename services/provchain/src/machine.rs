@@ -6,22 +6,27 @@
 
 pub mod access;
 pub mod command;
+pub mod keys;
+pub mod queries;
 pub mod read;
 mod schema;
 mod seal;
-
-use std::sync::{Arc, PoisonError, RwLock};
+mod shared;
 
 use consensus::{ApplyError, EntryInfo, Machine};
 use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use self::command::access::ChangeAccess;
+use self::command::keys::ChangeKeys;
+use self::command::queries::ChangeQueries;
 use self::command::{
     Accepted, Capture, Command, Duplicate, Found, LeftOut, Refused, RegisterNode, Reply, change,
     reply,
 };
+use self::keys::RetiredKeys;
 use self::read::Tiles;
+pub use self::shared::{Changed, Revision, SharedDirectory};
 use crate::access::{Access, Directory, PartyId, Visibility};
 use crate::ledger::block::{Block, Tip};
 use crate::ledger::key::WrappedKey;
@@ -36,27 +41,13 @@ pub const VERSION_OF_ACCESS: u32 = 2;
 /// cosign.
 pub const VERSION_OF_SUBJECTS: u32 = 3;
 
-/// The directory as the requests of a node see it; cheap to clone.
-#[derive(Clone, Default)]
-pub struct SharedDirectory(Arc<RwLock<Arc<Directory>>>);
-
-impl SharedDirectory {
-    /// The directory as it is now.
-    #[must_use]
-    pub fn now(&self) -> Arc<Directory> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn replace(&self, directory: Directory) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
-    }
-}
-
 /// The ledger's state machine.
 #[derive(Default)]
 pub struct Ledger {
     open: Option<Open>,
     directory: SharedDirectory,
+    retired: RetiredKeys,
+    revision: Revision,
 }
 
 /// What a founded ledger keeps in memory.
@@ -80,6 +71,8 @@ impl Machine for Ledger {
         } else {
             Directory::default()
         });
+        self.retired.replace(keys::retired(state)?);
+        self.revision.raise(0);
         self.open = None;
         let Some(founded) = read::founded(state)? else {
             return Ok(());
@@ -109,6 +102,8 @@ impl Machine for Ledger {
             Some(change::Change::Capture(capture)) => self.capture(state, entry, &capture),
             Some(change::Change::Seal(seal)) => self.seal(state, &seal.block),
             Some(change::Change::Access(change)) => self.access(state, entry, &change),
+            Some(change::Change::Keys(change)) => self.keys(state, entry, &change),
+            Some(change::Change::Queries(change)) => self.queries(state, entry, &change),
             None => Err(ApplyError::Diverged(
                 "a command is of a kind that this build does not know".into(),
             )),
@@ -126,6 +121,34 @@ impl Ledger {
         }
     }
 
+    /// Makes the keys that hand over known to requests, too.
+    #[must_use]
+    pub fn with_retired(mut self, retired: RetiredKeys) -> Self {
+        self.retired = retired;
+        self
+    }
+
+    fn keys(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeKeys,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_SUBJECTS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let Some(open) = &self.open else {
+            return Ok(Reply::refused("the ledger has not been founded yet"));
+        };
+        keys::apply(state, &open.origin, &self.retired, change)
+    }
+
+    /// The machine, which also tells `revision` of changes.
+    #[must_use]
+    pub fn telling(self, revision: Revision) -> Self {
+        Self { revision, ..self }
+    }
+
     fn access(
         &self,
         state: &Transaction<'_>,
@@ -139,7 +162,34 @@ impl Ledger {
         if access::alters_directory(change) {
             self.directory.replace(access::directory(state)?);
         }
+        if matches!(
+            change.change,
+            Some(command::access::change::Change::RemoveUser(_))
+        ) {
+            // Its subscriptions are gone.
+            self.revision.raise(entry.index);
+        }
         Ok(Reply::of(reply::Reply::Access(changed)))
+    }
+
+    fn queries(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeQueries,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_SUBJECTS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let size = self.open.as_ref().map_or(0, |open| open.tree.size());
+        let changed = queries::apply(state, change, size)?;
+        if queries::may_name_a_party(change) {
+            self.directory.replace(access::directory(state)?);
+        }
+        if queries::alters_queries(change) {
+            self.revision.raise(entry.index);
+        }
+        Ok(Reply::of(reply::Reply::Queries(changed)))
     }
 
     /// Gives the ledger its origin and secret; the first proposal stands.

@@ -1,27 +1,33 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+mod cosigning;
+mod delivering;
 mod feeding;
 mod founding;
 mod indexing;
 mod sealing;
+pub mod witness;
 
 use std::time::Duration;
 
 use anyhow::Context as _;
 use consensus::Cluster;
-use kit::health::Health;
+use kit::health::{Check, Health};
 use kit::metrics::HttpMetricsLayer;
 use kit::shutdown::Shutdown;
 use kit::telemetry::TraceLayer;
 use kit::tls::Tls;
 use kit::tokens::Keys;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::api::Api;
+use crate::api::kept::Kept;
 use crate::api::live::feed::Feed;
 use crate::api::signer::Signer;
+use crate::api::{Api, Signing, evidence};
 use crate::index::Index;
-use crate::machine::{Ledger, SharedDirectory};
+use crate::machine::keys::RetiredKeys;
+use crate::machine::{Ledger, Revision, SharedDirectory};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -71,23 +77,42 @@ pub async fn run(
         .map(|tls| tls.watch(TLS_WATCH, shutdown.clone()));
     std::fs::create_dir_all(&settings.data_dir)
         .with_context(|| format!("cannot make {}", settings.data_dir.display()))?;
-    let signer = Signer::load_or_create(&settings.data_dir.join("node.key"))
+    let retired = RetiredKeys::default();
+    let signer = Signer::load_or_create(&settings.data_dir.join("node.key"), retired.clone())
         .context("cannot read the node's key")?;
+    let evidence = evidence::Kept::open(settings.data_dir.join("evidence"))
+        .context("cannot read the evidence")?;
+    let memory = cosigning::Memory::open(settings.data_dir.join("cosigned"))
+        .context("cannot read what this node cosigned")?;
+    let kept = Kept::open(settings.data_dir.join("checkpoint"));
     let index = Index::open(&settings.data_dir.join("index.db"))?;
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
     let directory = SharedDirectory::default();
-    let machine = Ledger::with_directory(directory.clone());
+    let revision = Revision::default();
+    let machine = Ledger::with_directory(directory.clone())
+        .with_retired(retired)
+        .telling(revision.clone());
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);
     cluster.register_health(&health);
+    evidence.register(&health);
+    let signing = signer.clone();
+    health.register("key", move || match signing.public_key() {
+        Ok(_) => Check::pass("signs"),
+        Err(error) => Check::not_ready(error.to_string()),
+    });
     let feed = Feed::default();
     let api = Api::new(
         cluster.clone(),
         index.clone(),
-        signer.clone(),
-        (directory.clone(), keys),
+        Signing {
+            signer: signer.clone(),
+            kept: kept.clone(),
+            evidence: evidence.clone(),
+        },
+        (directory.clone(), revision, keys),
         feed.clone(),
         &settings,
     );
@@ -101,21 +126,40 @@ pub async fn run(
     let public = layered(limits.layer(asked).merge(peer_routes));
     let operations = settings.limits.layer(health.router(exposition));
 
+    let answerer = cosigning::Answerer {
+        cluster: cluster.clone(),
+        signer: signer.clone(),
+        memory,
+        evidence: evidence.clone(),
+    };
+    cluster.answer(cosigning::CHANNEL, move |_, question| {
+        let answerer = answerer.clone();
+        async move { answerer.answer(question).await }
+    });
+    let asker = cosigning::Asker {
+        cluster: cluster.clone(),
+        kept: kept.clone(),
+        evidence,
+    };
+    let (renewed, renewals) = watch::channel(());
     let tasks = [
+        tokio::spawn(asker.run(renewals)),
         tokio::spawn(founding::run(
             cluster.clone(),
-            signer.public_key(),
+            signer.clone(),
             directory,
             settings.admin_password.clone(),
         )),
         tokio::spawn(sealing::run(
             cluster.clone(),
             signer,
-            settings.data_dir.join("checkpoint"),
+            kept,
+            renewed,
             Duration::from_millis(settings.block_interval_ms),
         )),
         tokio::spawn(indexing::run(cluster.clone(), index)),
         tokio::spawn(feeding::run(cluster.clone(), feed.clone())),
+        tokio::spawn(delivering::run(api)),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
     let serving = kit::serve::serve(

@@ -1,12 +1,14 @@
 //! What changes the ledger, and what it answers: protobuf, so that fields can be added.
 
 pub mod access;
+pub mod keys;
+pub mod queries;
 
 /// A change of the ledger.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which one.
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 7, 8")]
     pub change: Option<change::Change>,
 }
 
@@ -30,6 +32,12 @@ pub mod change {
         /// Changes who is who.
         #[prost(message, tag = "5")]
         Access(super::access::ChangeAccess),
+        /// Changes the keys of a node.
+        #[prost(message, tag = "7")]
+        Keys(super::keys::ChangeKeys),
+        /// Changes named queries and subscriptions.
+        #[prost(message, tag = "8")]
+        Queries(super::queries::ChangeQueries),
     }
 }
 
@@ -130,7 +138,7 @@ pub struct Seal {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// Which one.
-    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4")]
+    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4, 7")]
     pub reply: Option<reply::Reply>,
 }
 
@@ -151,6 +159,9 @@ pub mod reply {
         /// What a change of the directory came to.
         #[prost(message, tag = "4")]
         Access(super::access::AccessChanged),
+        /// What a change of queries came to.
+        #[prost(message, tag = "7")]
+        Queries(super::queries::QueriesChanged),
     }
 }
 
