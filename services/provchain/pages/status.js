@@ -29,7 +29,8 @@ function members(cluster) {
     ["State", ({ reachable, name }) => (reachable || name === cluster.name ? badge("reachable", "good") : badge("not reachable", "bad"))],
     ["Round trip", ({ round_trip_ms }) => (typeof round_trip_ms === "number" ? `${round_trip_ms.toFixed(1)} ms` : "–"), "number"],
     ["Vote", ({ voter }) => (voter ? "votes" : "follows")],
-    ["Address", ({ address }) => h("code", { class: "mono" }, address)],
+    // Where nodes are is for those who oversee.
+    ...(cluster.members.some(({ address }) => address) ? [["Address", ({ address }) => h("code", { class: "mono" }, address)]] : []),
   ], cluster.members, { quiet: true });
 }
 
