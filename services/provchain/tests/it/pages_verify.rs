@@ -222,6 +222,7 @@ async fn every_path_that_a_node_gives_leads_to_its_root() {
             if (!wrong(checkInclusion, index, size, leaf, [...path, root], root)) told.push(['longer', one]);
             if (path.length > 0 && !wrong(checkInclusion, index, size, leaf, path.slice(1), root)) told.push(['shorter', one]);
             if (size > 1n && !wrong(checkInclusion, index ^ 1n, size, leaf, path, root)) told.push(['elsewhere', one]);
+            if (!wrong(checkInclusion, index, size * 2n, leaf, path, root)) told.push(['larger', one]);
           }}
           for (const one of {}) {{
             const [path, first, second] = [one.path.map(fromBase64), fromBase64(one.fromRoot), fromBase64(one.toRoot)];
@@ -230,6 +231,7 @@ async fn every_path_that_a_node_gives_leads_to_its_root() {
             if (!wrong(checkConsistency, from, to, [...path, first], first, second)) told.push(['longer', one]);
             if (from < to && !wrong(checkConsistency, from, to, path.slice(0, -1), first, second)) told.push(['shorter', one]);
             if (from < to && !wrong(checkConsistency, from, to, path, second, second)) told.push(['another', one]);
+            if (!wrong(checkConsistency, from, to * 2n, path, first, second)) told.push(['larger', one]);
           }}
           return told;
         }})()",
