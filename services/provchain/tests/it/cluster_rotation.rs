@@ -262,6 +262,12 @@ async fn whatever_a_crash_leaves_on_disk_the_node_signs_with_a_key_that_the_ledg
     })
     .await;
     assert_eq!(ledger.get(node, "/checkpoint?fresh=true").await.status, 500);
+    assert_eq!(
+        rotate(&ledger, node).await.status,
+        500,
+        "it hands over no more"
+    );
+    assert!(!next.exists());
     // Removed, it makes room for a new one, which the ledger comes to know.
     assert!(node.stop().await.expect("stopped"));
     std::fs::remove_file(&own).expect("removed");
