@@ -13,6 +13,7 @@ mod keys;
 mod ledger;
 pub mod live;
 mod negotiate;
+mod pages;
 mod people;
 mod proofs;
 mod query;

@@ -2,6 +2,7 @@
 
 mod admin;
 mod capture;
+mod export;
 mod folder;
 mod hash;
 mod rotate_key;
@@ -39,6 +40,8 @@ enum Command {
     Serve,
     /// Capture EPCIS documents
     Capture(capture::Arguments),
+    /// Write the ledger as EPCIS documents, N-Quads, or the files of its tree
+    Export(export::Arguments),
     /// Check a ledger folder or a proof file, offline
     Verify(verify::Arguments),
     /// Print the event hash ids (CBV 2.0) of EPCIS documents, offline
@@ -99,6 +102,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Witness(witness) => witness.run(&arguments.settings),
         Command::Verify(verify) => verify.run(),
         Command::Hash(hash) => hash.run().map(|()| ExitCode::SUCCESS),
+        Command::Export(export) => block_on(export.run()).map(|()| ExitCode::SUCCESS),
         Command::Capture(capture) => block_on(capture.run()).map(|()| ExitCode::SUCCESS),
         Command::Cluster { address, command } => {
             block_on(cluster(&arguments.settings, address, command)).map(|()| ExitCode::SUCCESS)

@@ -5,6 +5,7 @@ pub mod api;
 pub mod cli;
 pub mod documents;
 pub mod epcis;
+pub mod export;
 pub mod index;
 pub mod ledger;
 pub mod machine;

@@ -36,6 +36,9 @@ mod it {
     mod epcis_xml_writer;
     mod event_hash;
     mod event_hash_suite;
+    mod export;
+    mod export_forged;
+    mod export_tree;
     mod gs1_suite;
     mod ledger_codecs;
     mod ledger_entry;

@@ -60,7 +60,14 @@ pub(super) async fn event_response(
         .filter(|_| caller.viewer.sees(stored.access))
         .ok_or_else(|| hidden(index))?;
     let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
-    Ok(([(header::CONTENT_TYPE, kind)], document).into_response())
+    // Whoever asked by an eventID learns which entry it is: proofs are asked for by entry.
+    let place = HeaderValue::from_str(&format!("/api/v1/entries/{index}/event"))
+        .map_err(Problem::internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_LOCATION, place),
+    ];
+    Ok((headers, document).into_response())
 }
 
 /// The canonical statements of an entry, in their order: each can be disclosed by itself, under its

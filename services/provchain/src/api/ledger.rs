@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, ApiError, Shared};
+use crate::access::{Caller, Role};
 use crate::ledger::Digest;
 use crate::ledger::block::Block;
 use crate::machine::read::{self, damaged};
@@ -90,9 +91,22 @@ pub(super) async fn ledger(State(api): State<Api>) -> Result<Json<Value>, Proble
     })))
 }
 
-/// The members of the cluster, and how far each has come.
-pub(super) async fn cluster(State(api): State<Api>) -> Json<consensus::Status> {
-    Json(api.cluster.status())
+/// The members of the cluster, and how far each has come. Where they are, and how much room they have,
+/// is for those who oversee.
+pub(super) async fn cluster(State(api): State<Api>, caller: Caller) -> Json<Value> {
+    let mut status = json!(api.cluster.status());
+    if !matches!(caller.role, Some(Role::Auditor | Role::Admin))
+        && let Some(told) = status.as_object_mut()
+    {
+        for inner in ["disk_free_bytes", "state_bytes", "writes_refused", "halted"] {
+            told.remove(inner);
+        }
+        let members = told.get_mut("members").and_then(Value::as_array_mut);
+        for member in members.into_iter().flatten() {
+            member.as_object_mut().map(|told| told.remove("address"));
+        }
+    }
+    Json(status)
 }
 
 /// A page of blocks.

@@ -9,8 +9,8 @@ use http::Method;
 use super::caller::{Who, guard};
 use super::negotiate::{readable, writable};
 use super::{
-    Api, auth, capture, entries, events, evidence, keys, ledger, live, people, proofs, query,
-    recall, resources, tiles, trace,
+    Api, auth, capture, entries, events, evidence, keys, ledger, live, pages, people, proofs,
+    query, recall, resources, tiles, trace,
 };
 use crate::access::Role;
 
@@ -134,6 +134,10 @@ pub fn all() -> Vec<Route> {
 
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
+    // Pages.
+    route(GET, "/", Anybody, || get(pages::index), "The pages, to a browser; else what can be asked for"),
+    route(OPTIONS, "/", Anybody, || options(readable), DISCOVERY),
+    route(GET, "/pages/{*path}", Anybody, || get(pages::file), "A file of the pages"),
     // EPCIS 2.0.
     route(POST, "/capture", Roles(WRITERS), || post(capture::capture), "Captures a document"),
     route(GET, "/capture", Roles(KNOWN), || get(capture::jobs), "The captures of the caller's party"),

@@ -17,6 +17,7 @@
 //! [C2SP tlog-tiles](https://c2sp.org/tlog-tiles).
 
 mod appender;
+mod bundle;
 mod frontier;
 mod prove;
 mod tile;
@@ -24,6 +25,7 @@ mod tile_path;
 mod verify;
 
 pub use appender::Appender;
+pub use bundle::{decode_bundle, encode_bundle};
 pub use frontier::Frontier;
 pub use prove::{HashSource, Leaves, prove_consistency, prove_inclusion, root_at};
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, TileSource};

@@ -388,3 +388,71 @@ pub(super) fn audit_row(
         .execute([id.saturating_sub(AUDIT_ROWS_MAX)])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::access::{OpenSession, RefreshSession};
+    use super::super::schema::MIGRATIONS;
+    use super::*;
+
+    fn state() -> Connection {
+        let state = Connection::open_in_memory().unwrap();
+        for migration in MIGRATIONS {
+            state.execute_batch(migration).unwrap();
+        }
+        state
+    }
+
+    /// Makes a change at a time, in seconds since 1970; what it was refused with is empty if it was not.
+    fn at(state: &mut Connection, seconds: u64, change: Change) -> String {
+        let change = ChangeAccess {
+            time_ms: seconds * 1000,
+            actor: "test".into(),
+            change: Some(change),
+        };
+        let transaction = state.transaction().unwrap();
+        let changed = apply(&transaction, &change).unwrap();
+        transaction.commit().unwrap();
+        changed.refused
+    }
+
+    fn user(name: &str, first: bool) -> Change {
+        Change::PutUser(PutUser {
+            name: name.into(),
+            role: Some("admin".into()),
+            first,
+            ..PutUser::default()
+        })
+    }
+
+    #[test]
+    fn there_is_one_first_administrator() {
+        let mut state = state();
+        assert_eq!(at(&mut state, 1, user("ann", true)), "");
+        assert!(at(&mut state, 1, user("bob", true)).contains("users already"));
+        assert_eq!(at(&mut state, 1, user("bob", false)), "");
+    }
+
+    #[test]
+    fn a_session_goes_on_until_its_time_is_over() {
+        let mut state = state();
+        at(&mut state, 1, user("ann", true));
+        let opened = Change::OpenSession(OpenSession {
+            user: "ann".into(),
+            family: "f".into(),
+            hash: vec![1; 32],
+            expires: 100,
+        });
+        assert_eq!(at(&mut state, 1, opened), "");
+        let refresh = |from: u8, to: u8| {
+            Change::RefreshSession(RefreshSession {
+                hash: vec![from; 32],
+                next: vec![to; 32],
+                expires: 100,
+            })
+        };
+        assert_eq!(at(&mut state, 99, refresh(1, 2)), "");
+        let refused = at(&mut state, 100, refresh(2, 3));
+        assert!(refused.contains("has ended"), "{refused}");
+    }
+}

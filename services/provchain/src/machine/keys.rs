@@ -148,6 +148,9 @@ fn put_cosigner(state: &Transaction<'_>, put: &PutCosigner) -> Result<Reply, App
     Ok(Reply::done())
 }
 
+/// The key that is retired, and its successor.
+type Handed = ([u8; 32], [u8; 32]);
+
 /// Takes a succession in; gives the old and the new key, or why nothing was changed. The same one twice
 /// is done once.
 fn succeed_key(
@@ -155,7 +158,7 @@ fn succeed_key(
     origin: &str,
     change: &ChangeKeys,
     succeed: &Succeed,
-) -> Result<Result<([u8; 32], [u8; 32]), String>, ApplyError> {
+) -> Result<Result<Handed, String>, ApplyError> {
     let refused = |reason: &str| Ok(Err(reason.to_owned()));
     let succession = match Succession::parse(&succeed.note) {
         Ok(succession) => succession,

@@ -54,8 +54,8 @@ impl TilePath {
     }
 }
 
-/// What follows `tile/`.
 impl fmt::Display for TilePath {
+    /// Writes what [`parse`](Self::parse) reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.level {
             Some(level) => write!(f, "{level}")?,
@@ -171,6 +171,8 @@ mod tests {
             let path = tile.path();
             let parsed = TilePath::parse(path.strip_prefix("tile/").unwrap()).unwrap();
             prop_assert_eq!(parsed, TilePath { level: Some(level), index, width });
+            let bundle = TilePath { level: None, index, width };
+            prop_assert_eq!(TilePath::parse(&bundle.to_string()).unwrap(), bundle);
         }
 
         #[test]
