@@ -20,9 +20,12 @@ mod it {
     mod api_xml;
     mod cli_commands;
     mod cluster;
+    mod cluster_cosigning;
     mod cluster_faults;
+    mod cluster_hostile;
     mod cluster_index;
     mod cluster_operations;
+    mod cluster_rotation;
     mod cluster_tracing;
     mod cluster_verify;
     mod epcis_envelopes;
