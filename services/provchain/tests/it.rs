@@ -14,6 +14,7 @@ mod it {
     mod api_recall;
     mod api_refusals;
     mod api_subscription_faults;
+    mod api_subscription_tls;
     mod api_subscriptions;
     mod api_trace;
     mod api_trace_filters;
