@@ -140,7 +140,7 @@ async fn a_proof_is_authentic_and_with_any_fact_changed_refuted() {
     let ledger = Ledger::start(1).await;
     let node = ledger.first();
     ledger.capture_sample(23, 81).await;
-    let earlier = ledger.get(node, "/checkpoint").await.text();
+    let earlier = ledger.get(node, "/checkpoint?fresh=true").await.text();
     ledger.capture_sample(30, 82).await;
     let keys = ledger.get(node, "/api/v1/keys").await.text();
     let mut browser = browser(&ledger).await;
