@@ -18,6 +18,7 @@ mod recall;
 mod resources;
 pub mod routes;
 pub mod signer;
+mod subjects;
 mod tiles;
 mod trace;
 
@@ -40,8 +41,9 @@ use self::signer::Signer;
 use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
+use crate::keys::Keeper;
 use crate::machine::read::{self, Founded};
-use crate::machine::{Ledger, SharedDirectory};
+use crate::machine::{self, Ledger, SharedDirectory, SharedPersonal};
 use crate::settings::{SessionSettings, Settings};
 
 /// How long work waits for its turn.
@@ -80,6 +82,10 @@ pub struct Shared {
     pub(crate) command_bytes_max: usize,
     /// Who is who, as this node has it.
     pub(crate) directory: SharedDirectory,
+    /// The keys of subjects.
+    pub(crate) keeper: Keeper,
+    /// What is personal, as this node has it.
+    pub(crate) personal: SharedPersonal,
     pub(crate) tokens: TokenKeys,
     pub(crate) sessions: SessionSettings,
     /// Who may read what is captured without a word about that.
@@ -117,6 +123,7 @@ impl Api {
         index: Index,
         signer: Signer,
         (directory, keys): (SharedDirectory, Keys),
+        (keeper, personal): (Keeper, SharedPersonal),
         feed: Feed,
         settings: &Settings,
     ) -> Self {
@@ -135,6 +142,8 @@ impl Api {
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             command_bytes_max: settings.consensus.command_bytes_max,
             directory,
+            keeper,
+            personal,
             tokens: TokenKeys::new(keys, &settings.network_id),
             sessions: settings.session,
             visibility_default: settings.capture.visibility_default,
@@ -190,11 +199,16 @@ impl Shared {
         self.read(read::founded).await?.ok_or(ApiError::NotFounded)
     }
 
-    /// The number of entries, once this node's index holds them.
-    pub(crate) async fn indexed(&self) -> Result<u64, ApiError> {
-        let size = self.founded().await?.size;
-        self.index.caught_up(size, INDEX_WAIT).await?;
-        Ok(size)
+    /// The ledger's own row, once this node's index holds all entries, and nothing that was erased.
+    pub(crate) async fn indexed(&self) -> Result<Founded, ApiError> {
+        let now = self.read(|state| {
+            let erasures = machine::subjects::erasures_done(state)?;
+            Ok(read::founded(state)?.map(|founded| (founded, erasures)))
+        });
+        let (founded, erasures) = now.await?.ok_or(ApiError::NotFounded)?;
+        let caught_up = self.index.caught_up(founded.size, erasures, INDEX_WAIT);
+        caught_up.await?;
+        Ok(founded)
     }
 }
 

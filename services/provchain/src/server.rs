@@ -1,10 +1,12 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+mod destroying;
 mod feeding;
 mod founding;
 mod indexing;
 mod sealing;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -21,7 +23,8 @@ use crate::api::Api;
 use crate::api::live::feed::Feed;
 use crate::api::signer::Signer;
 use crate::index::Index;
-use crate::machine::{Ledger, SharedDirectory};
+use crate::keys::{Keeper, SubjectStore};
+use crate::machine::{Ledger, SharedDirectory, SharedPersonal};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -76,18 +79,22 @@ pub async fn run(
     let index = Index::open(&settings.data_dir.join("index.db"))?;
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
     let directory = SharedDirectory::default();
-    let machine = Ledger::with_directory(directory.clone());
+    let personal = SharedPersonal::default();
+    let machine = Ledger::with_directory(directory.clone()).with_personal(personal.clone());
+    let store = SubjectStore::open(&settings.data_dir.join("subjects.db"))?;
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
+    let keeper = Keeper::new(cluster.clone(), store.clone(), index.cleaned());
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);
     cluster.register_health(&health);
-    let feed = Feed::default();
+    let feed = Feed::new(Arc::new(store));
     let api = Api::new(
         cluster.clone(),
         index.clone(),
         signer.clone(),
         (directory.clone(), keys),
+        (keeper.clone(), personal),
         feed.clone(),
         &settings,
     );
@@ -114,8 +121,14 @@ pub async fn run(
             settings.data_dir.join("checkpoint"),
             Duration::from_millis(settings.block_interval_ms),
         )),
-        tokio::spawn(indexing::run(cluster.clone(), index)),
-        tokio::spawn(feeding::run(cluster.clone(), feed.clone())),
+        tokio::spawn(indexing::run(cluster.clone(), index, keeper.clone())),
+        tokio::spawn(feeding::run(cluster.clone(), keeper.clone(), feed.clone())),
+        tokio::spawn(destroying::run(
+            cluster.clone(),
+            keeper.clone(),
+            feed.clone(),
+        )),
+        tokio::spawn(async move { keeper.exchange().await }),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
     let serving = kit::serve::serve(

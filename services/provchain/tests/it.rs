@@ -4,6 +4,7 @@
 mod it {
     mod api_access;
     mod api_capture;
+    mod api_erasure;
     mod api_idempotence;
     mod api_live;
     mod api_people;
@@ -16,6 +17,8 @@ mod it {
     mod api_xml;
     mod cli_commands;
     mod cluster;
+    mod cluster_erasure;
+    mod cluster_erasure_faults;
     mod cluster_faults;
     mod cluster_index;
     mod cluster_operations;
@@ -34,12 +37,15 @@ mod it {
     mod event_hash;
     mod event_hash_suite;
     mod gs1_suite;
+    mod index_erasure;
+    mod keys_channel;
     mod ledger_codecs;
     mod ledger_entry;
     mod ledger_fixture;
     mod ledger_formats;
     mod ledger_note;
     mod ledger_proof;
+    mod machine_subjects;
     mod machine_versions;
     mod merkle;
     mod merkle_suite;

@@ -54,11 +54,18 @@ pub(super) async fn event_response(
     index: u64,
 ) -> Result<Response, Problem> {
     let stored = api.stored(index).await?;
+    let seen = caller.viewer.sees(stored.access);
+    if seen {
+        api.keeper.fetch_for(std::slice::from_ref(&stored)).await;
+    }
+    let keys = api.keeper.store().clone();
     // Opened in any case: how long that takes tells nobody whether it is theirs to read.
-    let document = stored.document();
-    let document = document
-        .filter(|_| caller.viewer.sees(stored.access))
-        .ok_or_else(|| hidden(index))?;
+    let opened = tokio::task::spawn_blocking(move || (stored.document(&keys), stored));
+    let (document, stored) = opened.await.map_err(Problem::internal)?;
+    if !seen {
+        return Err(hidden(index).into());
+    }
+    let document = document.ok_or_else(|| unreadable(&stored))?;
     let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
     Ok(([(header::CONTENT_TYPE, kind)], document).into_response())
 }
@@ -71,24 +78,42 @@ pub(super) async fn statements(
     Path(index): Path<u64>,
 ) -> Result<Json<Value>, Problem> {
     let stored = api.stored(index).await?;
+    let seen = caller.viewer.sees(stored.access);
     let turn = api.query_turn().await?;
+    if seen {
+        api.keeper.fetch_for(std::slice::from_ref(&stored)).await;
+    }
+    let keys = api.keeper.store().clone();
     let opened = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let opened = stored.opened(&crate::epcis::Limits::stored());
-        opened.ok().filter(|_| caller.viewer.sees(stored.access))
+        let opened = stored.opened(&keys, &crate::epcis::Limits::stored());
+        (opened, stored)
     });
-    let (_, entry) = opened
-        .await
-        .map_err(|error| ApiError::Internal(error.to_string()))?
-        .ok_or_else(|| hidden(index))?;
+    let (opened, stored) = opened.await.map_err(Problem::internal)?;
+    if !seen {
+        return Err(hidden(index).into());
+    }
+    let (_, entry) = opened.map_err(|_| unreadable(&stored))?;
     Ok(Json(
         json!({ "index": index, "statements": entry.statements }),
     ))
 }
 
-/// What whoever may not read an entry is told, and whoever comes after it was erased.
+/// What whoever may not read an entry is told, whether it was erased or not.
 fn hidden(index: u64) -> ApiError {
     ApiError::NotFound(format!(
-        "the content of entry {index} was erased, or is not for you"
+        "the content of entry {index} is not for you, or not there"
     ))
+}
+
+/// Why an entry cannot be opened, for those who may read it.
+pub(super) fn unreadable(stored: &StoredEntry) -> ApiError {
+    let index = stored.index;
+    match &stored.key {
+        None => ApiError::Erased(index),
+        Some(_) if stored.subject_keys().is_empty() => {
+            ApiError::Internal(format!("entry {index} is damaged"))
+        }
+        Some(_) => ApiError::Locked(index),
+    }
 }

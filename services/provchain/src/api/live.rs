@@ -199,7 +199,7 @@ impl Listener {
         Ok(read
             .value
             .into_iter()
-            .map(|entry| Arc::new(FedEntry::new(entry)))
+            .map(|entry| Arc::new(self.api.feed.fed(entry)))
             .collect())
     }
 

@@ -1,5 +1,6 @@
 //! A node's data folder, as [`crate::verify`] reads it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -7,9 +8,12 @@ use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::wal::Mended;
+use crate::keys::KeyFile;
 use crate::ledger::Digest;
 use crate::ledger::identity::{Identity, LedgerSecret};
 use crate::machine::read::{self, Founded};
+use crate::machine::subjects;
+use crate::subject::KeyId;
 use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 
 /// A ledger folder, opened for reading only.
@@ -18,6 +22,8 @@ pub(super) struct Folder {
     founded: Option<Founded>,
     checkpoint: PathBuf,
     damage: Vec<String>,
+    /// The keys of subjects, where they lie beside the ledger.
+    keys: Option<KeyFile>,
     /// The copy that `state` reads, where SQLite would have passed over a damaged log in silence.
     _mended: Option<Mended>,
 }
@@ -59,11 +65,13 @@ impl Folder {
                 None
             }
         };
+        let keys = path.join("subjects.db");
         Ok(Self {
             state,
             founded,
             checkpoint: path.join("checkpoint"),
             damage,
+            keys: keys.exists().then(|| KeyFile::open(&keys).ok()).flatten(),
             _mended: mended,
         })
     }
@@ -186,8 +194,17 @@ impl LedgerReader for Folder {
             .collect()
     }
 
-    fn subject_key(&mut self, _subject: &str) -> rusqlite::Result<SubjectKeyState> {
-        // The store of subject keys is elsewhere.
-        Ok(SubjectKeyState::Unavailable)
+    fn subject_key(&mut self, subject: &str) -> rusqlite::Result<SubjectKeyState> {
+        let Ok(id) = subject.parse::<KeyId>() else {
+            return Ok(SubjectKeyState::Unavailable);
+        };
+        let wanted = BTreeSet::from([id.subject]);
+        let now = subjects::generations(&self.state, &wanted)?;
+        if now.values().any(|generation| id.generation < *generation) {
+            return Ok(SubjectKeyState::Destroyed);
+        }
+        // A store that cannot be read has no key for us: what it would open is locked.
+        let key = self.keys.as_ref().and_then(|keys| keys.key(&id).ok()?);
+        Ok(key.map_or(SubjectKeyState::Unavailable, SubjectKeyState::Known))
     }
 }

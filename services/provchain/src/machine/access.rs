@@ -365,6 +365,27 @@ fn set_partners(state: &Transaction<'_>, set: &SetPartners) -> Result<Outcome, A
 }
 
 fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlite::Result<()> {
+    let line = AuditLine {
+        time_ms: change.time_ms,
+        actor: &change.actor,
+        action: done.action,
+        target: &done.target,
+        detail: &done.detail,
+    };
+    write_audit(state, &line)
+}
+
+/// A line to be written into the audit log.
+pub(super) struct AuditLine<'a> {
+    pub time_ms: u64,
+    pub actor: &'a str,
+    pub action: &'a str,
+    pub target: &'a str,
+    pub detail: &'a str,
+}
+
+/// Writes a line into the audit log.
+pub(super) fn write_audit(state: &Transaction<'_>, line: &AuditLine<'_>) -> rusqlite::Result<()> {
     let id: u64 = state
         .prepare_cached(
             "INSERT INTO audit (id, time_ms, actor, action, target, detail)
@@ -372,11 +393,11 @@ fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlit
         )?
         .query_row(
             params![
-                change.time_ms,
-                change.actor,
-                done.action,
-                done.target,
-                done.detail
+                line.time_ms,
+                line.actor,
+                line.action,
+                line.target,
+                line.detail
             ],
             |row| row.get(0),
         )?;

@@ -5,19 +5,22 @@ use std::time::Duration;
 use consensus::{Cluster, Consistency};
 
 use crate::api::live::feed::{Feed, Progress};
+use crate::keys::Keeper;
 use crate::machine::{Ledger, read};
 
 /// Entries that are taken in at a time.
 const BATCH: usize = 512;
+/// How long entries wait for the keys of their subjects.
+const KEYS_WAIT: Duration = Duration::from_secs(1);
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs for as long as the node lives.
-pub(super) async fn run(cluster: Cluster<Ledger>, feed: Feed) {
+pub(super) async fn run(cluster: Cluster<Ledger>, keeper: Keeper, feed: Feed) {
     let mut applied = cluster.applied();
     let mut begun = false;
     loop {
-        match catch_up(&cluster, &feed, &mut begun).await {
+        match catch_up(&cluster, &keeper, &feed, &mut begun).await {
             Ok(true) => {}
             Ok(false) => {
                 if applied.changed().await.is_err() {
@@ -35,6 +38,7 @@ pub(super) async fn run(cluster: Cluster<Ledger>, feed: Feed) {
 /// Takes what is new; whether there may be more. What was there before the start is nothing new.
 async fn catch_up(
     cluster: &Cluster<Ledger>,
+    keeper: &Keeper,
     feed: &Feed,
     begun: &mut bool,
 ) -> Result<bool, String> {
@@ -68,6 +72,8 @@ async fn catch_up(
     }
     let some = !entries.is_empty() || !blocks.is_empty();
     if some {
+        // What has no key then is passed over, as it is in every answer until the key comes.
+        drop(tokio::time::timeout(KEYS_WAIT, keeper.fetch_for(&entries)).await);
         feed.take(entries, blocks);
     }
     Ok(some)
