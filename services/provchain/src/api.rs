@@ -6,12 +6,17 @@ mod capture;
 mod entries;
 mod error;
 mod events;
+pub mod evidence;
 mod format;
+pub mod kept;
+mod keys;
 mod ledger;
 pub mod live;
 mod negotiate;
+mod pages;
 mod people;
 mod proofs;
+pub mod queries;
 mod query;
 mod question;
 mod recall;
@@ -37,14 +42,15 @@ use self::caller::TokenKeys;
 pub use self::caller::Who;
 pub use self::error::ApiError;
 use self::live::feed::Feed;
+use self::queries::look::LOOKS_MAX;
 use self::signer::Signer;
 use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
 use crate::keys::Keeper;
 use crate::machine::read::{self, Founded};
-use crate::machine::{self, Ledger, SharedDirectory, SharedPersonal};
-use crate::settings::{SessionSettings, Settings};
+use crate::machine::{self, Ledger, Revision, SharedDirectory, SharedPersonal};
+use crate::settings::{SessionSettings, Settings, SubscriptionSettings};
 
 /// How long work waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(5);
@@ -78,6 +84,12 @@ pub struct Shared {
     pub(crate) cluster: Cluster<Ledger>,
     pub(crate) index: Index,
     pub(crate) signer: Signer,
+    /// The newest checkpoint, with the cosignatures of the others.
+    pub(crate) kept: kept::Kept,
+    /// Evidence against this ledger.
+    pub(crate) evidence: evidence::Kept,
+    /// Held by whoever makes the node's key hand over.
+    pub(crate) rotating: Arc<tokio::sync::Mutex<()>>,
     pub(crate) limits: epcis::Limits,
     pub(crate) command_bytes_max: usize,
     /// Who is who, as this node has it.
@@ -101,6 +113,22 @@ pub struct Shared {
     captures: Arc<Semaphore>,
     /// Proofs and traces that may be worked on at a time: anybody may ask for them.
     queries: Arc<Semaphore>,
+    /// Looks for what subscribers get that may be taken at a time.
+    looks: Arc<Semaphore>,
+    /// What subscriptions may do.
+    pub(crate) subscriptions: SubscriptionSettings,
+    /// When queries and subscriptions change.
+    pub(crate) revision: Revision,
+}
+
+/// What a node signs with, and what it keeps of signatures.
+pub struct Signing {
+    /// Its key.
+    pub signer: Signer,
+    /// The newest checkpoint.
+    pub kept: kept::Kept,
+    /// Evidence of split histories.
+    pub evidence: evidence::Kept,
 }
 
 /// The right to work. It goes with the work to the thread where that blocks: a client that hangs
@@ -121,8 +149,8 @@ impl Api {
     pub fn new(
         cluster: Cluster<Ledger>,
         index: Index,
-        signer: Signer,
-        (directory, keys): (SharedDirectory, Keys),
+        signing: Signing,
+        (directory, revision, keys): (SharedDirectory, Revision, Keys),
         (keeper, personal): (Keeper, SharedPersonal),
         feed: Feed,
         settings: &Settings,
@@ -136,10 +164,16 @@ impl Api {
         Self(Arc::new(Shared {
             cluster,
             index,
-            signer,
+            signer: signing.signer,
+            kept: signing.kept,
+            evidence: signing.evidence,
+            rotating: Arc::default(),
             limits,
             captures: Arc::new(Semaphore::new(settings.capture.concurrency_max)),
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            looks: Arc::new(Semaphore::new(LOOKS_MAX)),
+            subscriptions: settings.subscriptions.clone(),
+            revision,
             command_bytes_max: settings.consensus.command_bytes_max,
             directory,
             keeper,

@@ -2,11 +2,14 @@
 
 mod admin;
 mod capture;
+mod export;
 mod folder;
 mod hash;
+mod rotate_key;
 mod token;
 mod verify;
 mod wal;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,6 +40,8 @@ enum Command {
     Serve,
     /// Capture EPCIS documents
     Capture(capture::Arguments),
+    /// Write the ledger as EPCIS documents, N-Quads, or the files of its tree
+    Export(export::Arguments),
     /// Check a ledger folder or a proof file, offline
     Verify(verify::Arguments),
     /// Print the event hash ids (CBV 2.0) of EPCIS documents, offline
@@ -60,6 +65,10 @@ enum Command {
     Token(token::Arguments),
     /// Make the first administrator
     Admin(admin::Arguments),
+    /// Give a node a new key to sign with
+    RotateKey(rotate_key::Arguments),
+    /// Watch ledgers of other networks, and cosign what they show everybody
+    Witness(witness::Arguments),
     /// Look at the cluster and change who is in it
     Cluster {
         /// `host:port` of the node to ask; by default the one of the settings
@@ -87,8 +96,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Admin(admin) => {
             block_on(admin.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
         }
+        Command::RotateKey(rotate) => {
+            block_on(rotate.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Witness(witness) => witness.run(&arguments.settings),
         Command::Verify(verify) => verify.run(),
         Command::Hash(hash) => hash.run().map(|()| ExitCode::SUCCESS),
+        Command::Export(export) => block_on(export.run()).map(|()| ExitCode::SUCCESS),
         Command::Capture(capture) => block_on(capture.run()).map(|()| ExitCode::SUCCESS),
         Command::Cluster { address, command } => {
             block_on(cluster(&arguments.settings, address, command)).map(|()| ExitCode::SUCCESS)

@@ -58,8 +58,10 @@ pub mod block;
 pub mod checkpoint;
 mod codec;
 pub mod commitment;
+pub mod cosigner;
 pub mod entry;
 mod error;
+pub mod evidence;
 mod hash;
 pub mod identity;
 pub mod key;
@@ -68,6 +70,7 @@ pub mod merkle;
 pub mod note;
 pub mod payload;
 pub mod proof;
+pub mod succession;
 
 pub use error::Error;
 pub use hash::Digest;

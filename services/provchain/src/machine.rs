@@ -6,30 +6,35 @@
 
 pub mod access;
 pub mod command;
+pub mod keys;
+pub mod queries;
 pub mod read;
 mod schema;
 mod seal;
+mod shared;
 pub mod subjects;
-
-use std::sync::{Arc, PoisonError, RwLock};
 
 use consensus::{ApplyError, EntryInfo, Machine};
 use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use self::command::access::ChangeAccess;
+use self::command::keys::ChangeKeys;
+use self::command::queries::ChangeQueries;
 use self::command::subjects::ChangeSubjects;
 use self::command::{
     Accepted, Capture, Command, Duplicate, Found, LeftOut, Refused, RegisterNode, Reply, change,
     reply,
 };
+use self::keys::RetiredKeys;
 use self::read::Tiles;
+pub use self::shared::{Changed, Revision, Shared, SharedDirectory, SharedPersonal};
 use crate::access::{Access, Directory, PartyId, Visibility};
 use crate::ledger::block::{Block, Tip};
 use crate::ledger::leaf::Leaf;
 use crate::ledger::merkle::Appender;
 use crate::ledger::payload::StoredPayload;
-use crate::subject::{KeyId, Personal};
+use crate::subject::KeyId;
 
 /// The machine's version from which on entries have owners, and users exist.
 pub const VERSION_OF_ACCESS: u32 = 2;
@@ -38,34 +43,14 @@ pub const VERSION_OF_ACCESS: u32 = 2;
 /// cosign.
 pub const VERSION_OF_SUBJECTS: u32 = 3;
 
-/// A part of the state as the requests of a node see it; cheap to clone.
-#[derive(Clone, Default)]
-pub struct Shared<T>(Arc<RwLock<Arc<T>>>);
-
-/// Who is who.
-pub type SharedDirectory = Shared<Directory>;
-
-/// What is personal.
-pub type SharedPersonal = Shared<Personal>;
-
-impl<T> Shared<T> {
-    /// As it is now.
-    #[must_use]
-    pub fn now(&self) -> Arc<T> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn replace(&self, value: T) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
-    }
-}
-
 /// The ledger's state machine.
 #[derive(Default)]
 pub struct Ledger {
     open: Option<Open>,
     directory: SharedDirectory,
     personal: SharedPersonal,
+    retired: RetiredKeys,
+    revision: Revision,
 }
 
 /// What a founded ledger keeps in memory.
@@ -90,6 +75,8 @@ impl Machine for Ledger {
             Directory::default()
         });
         self.personal.replace(subjects::personal(state)?);
+        self.retired.replace(keys::retired(state)?);
+        self.revision.raise(0);
         self.open = None;
         let Some(founded) = read::founded(state)? else {
             return Ok(());
@@ -120,6 +107,8 @@ impl Machine for Ledger {
             Some(change::Change::Seal(seal)) => self.seal(state, &seal.block),
             Some(change::Change::Access(change)) => self.access(state, entry, &change),
             Some(change::Change::Subjects(change)) => self.subjects(state, entry, &change),
+            Some(change::Change::Keys(change)) => self.keys(state, entry, &change),
+            Some(change::Change::Queries(change)) => self.queries(state, entry, &change),
             None => Err(ApplyError::Diverged(
                 "a command is of a kind that this build does not know".into(),
             )),
@@ -158,6 +147,34 @@ impl Ledger {
         Ok(Reply::of(reply::Reply::Subjects(changed)))
     }
 
+    /// Makes the keys that hand over known to requests, too.
+    #[must_use]
+    pub fn with_retired(mut self, retired: RetiredKeys) -> Self {
+        self.retired = retired;
+        self
+    }
+
+    fn keys(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeKeys,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_SUBJECTS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let Some(open) = &self.open else {
+            return Ok(Reply::refused("the ledger has not been founded yet"));
+        };
+        keys::apply(state, &open.origin, &self.retired, change)
+    }
+
+    /// The machine, which also tells `revision` of changes.
+    #[must_use]
+    pub fn telling(self, revision: Revision) -> Self {
+        Self { revision, ..self }
+    }
+
     fn access(
         &self,
         state: &Transaction<'_>,
@@ -171,7 +188,34 @@ impl Ledger {
         if access::alters_directory(change) {
             self.directory.replace(access::directory(state)?);
         }
+        if matches!(
+            change.change,
+            Some(command::access::change::Change::RemoveUser(_))
+        ) {
+            // Its subscriptions are gone.
+            self.revision.raise(entry.index);
+        }
         Ok(Reply::of(reply::Reply::Access(changed)))
+    }
+
+    fn queries(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeQueries,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_SUBJECTS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let size = self.open.as_ref().map_or(0, |open| open.tree.size());
+        let changed = queries::apply(state, change, size)?;
+        if queries::may_name_a_party(change) {
+            self.directory.replace(access::directory(state)?);
+        }
+        if queries::alters_queries(change) {
+            self.revision.raise(entry.index);
+        }
+        Ok(Reply::of(reply::Reply::Queries(changed)))
     }
 
     /// Gives the ledger its origin and secret; the first proposal stands.

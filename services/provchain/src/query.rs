@@ -48,6 +48,7 @@
 mod condition;
 mod fact;
 mod field;
+mod named;
 mod page;
 mod paging;
 mod parse;
@@ -62,6 +63,7 @@ use crate::epcis::time::Timestamp;
 pub(crate) use self::condition::{Clock, Condition, Edge, Part, Place};
 pub(crate) use self::fact::{Facts, Fields};
 pub(crate) use self::field::Ground;
+pub use self::named::{DEFINITION_BYTES_MAX, Definition, QUERY_NAME_BYTES_MAX, check_query_name};
 pub use self::page::{PageToken, Position, TokenError};
 pub use self::paging::Paging;
 pub(crate) use self::pattern::KeyPattern;

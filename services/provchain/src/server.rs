@@ -1,30 +1,36 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+mod cosigning;
+mod delivering;
 mod destroying;
 mod feeding;
 mod founding;
 mod indexing;
 mod sealing;
+pub mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use consensus::Cluster;
-use kit::health::Health;
+use kit::health::{Check, Health};
 use kit::metrics::HttpMetricsLayer;
 use kit::shutdown::Shutdown;
 use kit::telemetry::TraceLayer;
 use kit::tls::Tls;
 use kit::tokens::Keys;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
-use crate::api::Api;
+use crate::api::kept::Kept;
 use crate::api::live::feed::Feed;
 use crate::api::signer::Signer;
+use crate::api::{Api, Signing, evidence};
 use crate::index::Index;
 use crate::keys::{Keeper, SubjectStore};
-use crate::machine::{Ledger, SharedDirectory, SharedPersonal};
+use crate::machine::keys::RetiredKeys;
+use crate::machine::{Ledger, Revision, SharedDirectory, SharedPersonal};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -74,13 +80,23 @@ pub async fn run(
         .map(|tls| tls.watch(TLS_WATCH, shutdown.clone()));
     std::fs::create_dir_all(&settings.data_dir)
         .with_context(|| format!("cannot make {}", settings.data_dir.display()))?;
-    let signer = Signer::load_or_create(&settings.data_dir.join("node.key"))
+    let retired = RetiredKeys::default();
+    let signer = Signer::load_or_create(&settings.data_dir.join("node.key"), retired.clone())
         .context("cannot read the node's key")?;
+    let evidence = evidence::Kept::open(settings.data_dir.join("evidence"))
+        .context("cannot read the evidence")?;
+    let memory = cosigning::Memory::open(settings.data_dir.join("cosigned"))
+        .context("cannot read what this node cosigned")?;
+    let kept = Kept::open(settings.data_dir.join("checkpoint"));
     let index = Index::open(&settings.data_dir.join("index.db"))?;
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
     let directory = SharedDirectory::default();
+    let revision = Revision::default();
     let personal = SharedPersonal::default();
-    let machine = Ledger::with_directory(directory.clone()).with_personal(personal.clone());
+    let machine = Ledger::with_directory(directory.clone())
+        .with_retired(retired)
+        .with_personal(personal.clone())
+        .telling(revision.clone());
     let store = SubjectStore::open(&settings.data_dir.join("subjects.db"))?;
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
     let keeper = Keeper::new(cluster.clone(), store.clone(), index.cleaned());
@@ -88,12 +104,22 @@ pub async fn run(
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);
     cluster.register_health(&health);
+    evidence.register(&health);
+    let signing = signer.clone();
+    health.register("key", move || match signing.public_key() {
+        Ok(_) => Check::pass("signs"),
+        Err(error) => Check::not_ready(error.to_string()),
+    });
     let feed = Feed::new(Arc::new(store));
     let api = Api::new(
         cluster.clone(),
         index.clone(),
-        signer.clone(),
-        (directory.clone(), keys),
+        Signing {
+            signer: signer.clone(),
+            kept: kept.clone(),
+            evidence: evidence.clone(),
+        },
+        (directory.clone(), revision, keys),
         (keeper.clone(), personal),
         feed.clone(),
         &settings,
@@ -108,17 +134,35 @@ pub async fn run(
     let public = layered(limits.layer(asked).merge(peer_routes));
     let operations = settings.limits.layer(health.router(exposition));
 
+    let answerer = cosigning::Answerer {
+        cluster: cluster.clone(),
+        signer: signer.clone(),
+        memory,
+        evidence: evidence.clone(),
+    };
+    cluster.answer(cosigning::CHANNEL, move |_, question| {
+        let answerer = answerer.clone();
+        async move { answerer.answer(question).await }
+    });
+    let asker = cosigning::Asker {
+        cluster: cluster.clone(),
+        kept: kept.clone(),
+        evidence,
+    };
+    let (renewed, renewals) = watch::channel(());
     let tasks = [
+        tokio::spawn(asker.run(renewals)),
         tokio::spawn(founding::run(
             cluster.clone(),
-            signer.public_key(),
+            signer.clone(),
             directory,
             settings.admin_password.clone(),
         )),
         tokio::spawn(sealing::run(
             cluster.clone(),
             signer,
-            settings.data_dir.join("checkpoint"),
+            kept,
+            renewed,
             Duration::from_millis(settings.block_interval_ms),
         )),
         tokio::spawn(indexing::run(cluster.clone(), index, keeper.clone())),
@@ -129,6 +173,7 @@ pub async fn run(
             feed.clone(),
         )),
         tokio::spawn(async move { keeper.exchange().await }),
+        tokio::spawn(delivering::run(api)),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
     let serving = kit::serve::serve(

@@ -1,5 +1,7 @@
 //! The settings of a node; their comments are the reference, `provchain example-config` prints it.
 
+mod witness;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use kit::tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::witness::{WatchedSettings, WitnessSettings};
 use crate::access::{Visibility, password};
 
 /// The settings of a provchain node.
@@ -51,6 +54,8 @@ pub struct Settings {
     pub admin_password: Secret,
     /// How long logins last.
     pub session: SessionSettings,
+    /// What subscriptions to queries may do.
+    pub subscriptions: SubscriptionSettings,
     /// How often one user, or one address without a token, may ask.
     pub rate: RateSettings,
     /// Addresses of proxies that are believed when they say whom they speak for
@@ -96,6 +101,38 @@ impl SessionSettings {
     #[must_use]
     pub const fn refresh_seconds(&self) -> u64 {
         self.refresh_days as u64 * 86_400
+    }
+}
+
+/// What subscriptions to queries may do.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SubscriptionSettings {
+    /// Whether receivers may be in private and reserved ranges of addresses, this machine included.
+    /// Whoever may subscribe then reaches what this node reaches.
+    pub private_destinations: bool,
+    /// Whether receivers may be addressed with http, so that events go over the wire in the clear.
+    pub plain_http: bool,
+    /// PEM file with the authorities that sign the certificates of receivers; without it, those of
+    /// the system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub authorities_file: Option<PathBuf>,
+    /// How long a receiver may take for its answer, in milliseconds.
+    pub timeout_ms: u64,
+    /// After so many failures in a row a subscription is given up; with 100 that is after some 15
+    /// hours.
+    pub failures_max: u32,
+}
+
+impl Default for SubscriptionSettings {
+    fn default() -> Self {
+        Self {
+            private_destinations: false,
+            plain_http: false,
+            authorities_file: None,
+            timeout_ms: 10_000,
+            failures_max: 100,
+        }
     }
 }
 
@@ -146,6 +183,7 @@ impl Default for Settings {
             capture: CaptureSettings::default(),
             admin_password: Secret::default(),
             session: SessionSettings::default(),
+            subscriptions: SubscriptionSettings::default(),
             rate: RateSettings {
                 per_second: 500.0,
                 burst: 1_000,
@@ -177,6 +215,22 @@ impl kit::settings::Settings for Settings {
         ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
         ("PROVCHAIN_ADMIN_PASSWORD", "admin_password"),
         ("PROVCHAIN_VISIBILITY_DEFAULT", "capture.visibility_default"),
+        (
+            "PROVCHAIN_SUBSCRIPTION_PRIVATE_DESTINATIONS",
+            "subscriptions.private_destinations",
+        ),
+        (
+            "PROVCHAIN_SUBSCRIPTION_PLAIN_HTTP",
+            "subscriptions.plain_http",
+        ),
+        (
+            "PROVCHAIN_SUBSCRIPTION_FAILURES_MAX",
+            "subscriptions.failures_max",
+        ),
+        (
+            "PROVCHAIN_SUBSCRIPTION_TIMEOUT_MS",
+            "subscriptions.timeout_ms",
+        ),
         ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
         ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
         ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
@@ -232,6 +286,9 @@ impl kit::settings::Settings for Settings {
         }
         if self.session.access_minutes == 0 || self.session.refresh_days == 0 {
             problems.push(Invalid::new("session", "must be above 0"));
+        }
+        if self.subscriptions.timeout_ms == 0 || self.subscriptions.failures_max == 0 {
+            problems.push(Invalid::new("subscriptions", "must be above 0"));
         }
         if self.block_interval_ms == 0 {
             problems.push(Invalid::new("block_interval_ms", "must be above 0"));

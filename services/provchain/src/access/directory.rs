@@ -140,6 +140,9 @@ pub enum Denied {
     /// The user has another role by now.
     #[error("the user's role has changed: log in again")]
     RoleChanged,
+    /// The user acts for another party by now.
+    #[error("the user acts for another party by now")]
+    OtherParty,
     /// The key has ended, was removed, or never was.
     #[error("the API key is not valid")]
     Key,
@@ -209,6 +212,26 @@ impl Directory {
         };
         caller.token = Some((token.id.to_owned(), token.expires));
         Ok(caller)
+    }
+
+    /// What somebody may read now who subscribed to a query of a party. Somebody who is no user had a
+    /// token that was signed outside, with this role.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn subscriber(
+        &self,
+        name: &str,
+        role: Option<Role>,
+        party: PartyId,
+    ) -> Result<Viewer, Denied> {
+        match (self.users.get(name), role) {
+            (Some(user), _) if user.disabled => Err(Denied::Disabled),
+            (Some(user), _) if user.party != party => Err(Denied::OtherParty),
+            (Some(user), _) => Ok(self.viewer(user.role, Some(party))),
+            (None, Some(role)) => Ok(self.viewer(role, Some(party))),
+            (None, None) => Err(Denied::Unknown),
+        }
     }
 
     /// Who a key is of; `hash` is that of the secret part.
@@ -335,6 +358,27 @@ mod tests {
         for (id, hash, now) in [("k1", [9; 32], 500), ("k1", [8; 32], 0), ("k2", [9; 32], 0)] {
             assert_eq!(directory.of_api_key(id, &hash, now), Err(Denied::Key));
         }
+    }
+
+    #[test]
+    fn a_subscriber_sees_what_it_may_see_now() {
+        let mut directory = directory();
+        let own = |own| Viewer::Party {
+            own: Some(own),
+            partner_of: BTreeSet::new(),
+        };
+        assert_eq!(directory.subscriber("ann", None, 1), Ok(own(1)));
+        assert_eq!(directory.subscriber("bob", None, 2), Ok(Viewer::All));
+        // A user's role is the present one, whatever it was.
+        let ann = directory.subscriber("ann", Some(Role::Admin), 1);
+        assert_eq!(ann, Ok(own(1)));
+        let signed = directory.subscriber("carrier", Some(Role::Transporter), 3);
+        assert_eq!(signed, Ok(own(3)));
+        assert_eq!(directory.subscriber("eve", None, 1), Err(Denied::Unknown));
+        let moved = directory.subscriber("ann", None, 2);
+        assert_eq!(moved, Err(Denied::OtherParty));
+        directory.users.get_mut("ann").unwrap().disabled = true;
+        assert_eq!(directory.subscriber("ann", None, 1), Err(Denied::Disabled));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::{Api, ApiError, Shared};
 use crate::access::Caller;
 use crate::ledger::leaf::Leaf;
 use crate::ledger::payload::ContentType;
-use crate::machine::read::{self, StoredEntry};
+use crate::machine::read::{self, Keyring, StoredEntry};
 
 impl Shared {
     pub(super) async fn stored(&self, index: u64) -> Result<StoredEntry, ApiError> {
@@ -65,9 +65,16 @@ pub(super) async fn event_response(
     if !seen {
         return Err(hidden(index).into());
     }
-    let document = document.ok_or_else(|| unreadable(&stored))?;
+    let document = document.ok_or_else(|| unreadable(&stored, api.keeper.store()))?;
     let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
-    Ok(([(header::CONTENT_TYPE, kind)], document).into_response())
+    // Whoever asked by an eventID learns which entry it is: proofs are asked for by entry.
+    let place = HeaderValue::from_str(&format!("/api/v1/entries/{index}/event"))
+        .map_err(Problem::internal)?;
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_LOCATION, place),
+    ];
+    Ok((headers, document).into_response())
 }
 
 /// The canonical statements of an entry, in their order: each can be disclosed by itself, under its
@@ -93,7 +100,7 @@ pub(super) async fn statements(
     if !seen {
         return Err(hidden(index).into());
     }
-    let (_, entry) = opened.map_err(|_| unreadable(&stored))?;
+    let (_, entry) = opened.map_err(|_| unreadable(&stored, api.keeper.store()))?;
     Ok(Json(
         json!({ "index": index, "statements": entry.statements }),
     ))
@@ -107,13 +114,13 @@ fn hidden(index: u64) -> ApiError {
 }
 
 /// Why an entry cannot be opened, for those who may read it.
-pub(super) fn unreadable(stored: &StoredEntry) -> ApiError {
+pub(super) fn unreadable(stored: &StoredEntry, keys: &dyn Keyring) -> ApiError {
     let index = stored.index;
-    match &stored.key {
-        None => ApiError::Erased(index),
-        Some(_) if stored.subject_keys().is_empty() => {
-            ApiError::Internal(format!("entry {index} is damaged"))
-        }
-        Some(_) => ApiError::Locked(index),
+    if stored.key.is_none() {
+        return ApiError::Erased(index);
     }
+    if stored.is_locked(keys) {
+        return ApiError::Locked(index);
+    }
+    ApiError::Internal(format!("entry {index} is damaged"))
 }

@@ -28,6 +28,12 @@ pub enum ApiError {
     /// There is such a thing already.
     #[error("{0}")]
     Exists(String),
+    /// The name is taken.
+    #[error("{0}")]
+    NameTaken(String),
+    /// A subscription cannot be.
+    #[error("{0}")]
+    Subscription(String),
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
@@ -144,6 +150,11 @@ impl From<ApiError> for Problem {
                     .with("conflicts", conflicts)
             }
             ApiError::Exists(_) => problem(StatusCode::CONFLICT),
+            ApiError::NameTaken(_) => problem(StatusCode::CONFLICT)
+                .with_type("epcisException:ResourceAlreadyExistsException"),
+            ApiError::Subscription(_) => problem(StatusCode::BAD_REQUEST)
+                .with_type("epcisException:SubscriptionControlsException")
+                .with_title("Subscription error"),
             ApiError::Query(QueryError::Parameter { name, .. }) => problem(StatusCode::BAD_REQUEST)
                 .with_type("epcisException:QueryParameterException")
                 .with_title("A parameter of the query cannot be")

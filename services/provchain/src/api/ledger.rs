@@ -8,12 +8,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Api, ApiError, Shared};
+use crate::access::{Caller, Role};
 use crate::ledger::Digest;
 use crate::ledger::block::Block;
-use crate::ledger::note::{SignatureType, VerifierKey};
 use crate::machine::read::{self, damaged};
 
-const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(super) const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 
 /// A size of the tree and what belongs to it, read in one moment.
 pub(super) struct Tree {
@@ -52,10 +52,25 @@ impl Shared {
     }
 }
 
-/// `GET /checkpoint`: a signed note over the size and root of the tree (C2SP tlog-checkpoint).
-pub(super) async fn checkpoint(State(api): State<Api>) -> Result<Response, Problem> {
-    let tree = api.tree().await?;
-    let note = api.sign(&tree)?;
+/// Which checkpoint.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Which {
+    /// One of the tree as it is now, which nobody has cosigned yet.
+    fresh: bool,
+}
+
+/// `GET /checkpoint`: a signed note over the size and root of the tree (C2SP tlog-checkpoint), with the
+/// cosignatures of other nodes. It is the newest that the node keeps, renewed at every block interval.
+pub(super) async fn checkpoint(
+    State(api): State<Api>,
+    Query(which): Query<Which>,
+) -> Result<Response, Problem> {
+    let kept = api.kept.newest().filter(|_| !which.fresh);
+    let note = match kept {
+        Some(kept) => kept.to_string(),
+        None => api.sign(&api.tree().await?)?,
+    };
     let no_store = HeaderValue::from_static("no-store");
     let headers = [
         (header::CONTENT_TYPE, TEXT),
@@ -76,24 +91,22 @@ pub(super) async fn ledger(State(api): State<Api>) -> Result<Json<Value>, Proble
     })))
 }
 
-/// The members of the cluster, and how far each has come.
-pub(super) async fn cluster(State(api): State<Api>) -> Json<consensus::Status> {
-    Json(api.cluster.status())
-}
-
-/// The verifier keys of all nodes, one a line: what a reader of checkpoints has to trust.
-pub(super) async fn keys(State(api): State<Api>) -> Result<Response, Problem> {
-    let origin = api.founded().await?.origin;
-    let nodes = api.read(read::nodes).await?;
-    let mut text = String::new();
-    for node in nodes {
-        let key = ed25519_dalek::VerifyingKey::from_bytes(&node.public_key)
-            .map_err(|error| ApiError::Internal(error.to_string()))?;
-        let key = VerifierKey::new(&origin, SignatureType::Ed25519, key)
-            .map_err(|error| ApiError::Internal(error.to_string()))?;
-        text.push_str(&format!("{key}\n"));
+/// The members of the cluster, and how far each has come. Where they are, and how much room they have,
+/// is for those who oversee.
+pub(super) async fn cluster(State(api): State<Api>, caller: Caller) -> Json<Value> {
+    let mut status = json!(api.cluster.status());
+    if !matches!(caller.role, Some(Role::Auditor | Role::Admin))
+        && let Some(told) = status.as_object_mut()
+    {
+        for inner in ["disk_free_bytes", "state_bytes", "writes_refused", "halted"] {
+            told.remove(inner);
+        }
+        let members = told.get_mut("members").and_then(Value::as_array_mut);
+        for member in members.into_iter().flatten() {
+            member.as_object_mut().map(|told| told.remove("address"));
+        }
     }
-    Ok(([(header::CONTENT_TYPE, TEXT)], text).into_response())
+    Json(status)
 }
 
 /// A page of blocks.

@@ -185,22 +185,8 @@ impl Listener {
     }
 
     async fn entries(&self) -> Result<Vec<Arc<FedEntry>>, End> {
-        if let Some(kept) = self.api.feed.entries(self.next.entry, PAGE) {
-            return Ok(kept);
-        }
-        let from = self.next.entry;
-        let read = self
-            .api
-            .cluster
-            .read(Consistency::Local { age_max: None }, move |state| {
-                read::entries(state, from, PAGE)
-            });
-        let read = read.await.map_err(|error| End::Failed(error.to_string()))?;
-        Ok(read
-            .value
-            .into_iter()
-            .map(|entry| Arc::new(self.api.feed.fed(entry)))
-            .collect())
+        let followed = self.api.followed(self.next.entry, PAGE).await;
+        followed.map_err(|error| End::Failed(error.to_string()))
     }
 
     async fn blocks(&self) -> Result<Vec<Arc<Block>>, End> {

@@ -123,6 +123,11 @@ pub(super) async fn writable() -> Response {
     options("OPTIONS, GET, POST")
 }
 
+/// The answer to `OPTIONS` on a resource that can be read and removed.
+pub(super) async fn removable() -> Response {
+    options("OPTIONS, GET, DELETE")
+}
+
 fn options(allow: &'static str) -> Response {
     let allow = [(header::ALLOW, HeaderValue::from_static(allow))];
     let mut response = (StatusCode::NO_CONTENT, allow).into_response();

@@ -299,12 +299,14 @@ fn disclose(
     (keys, limits): (&dyn Keyring, &crate::epcis::Limits),
 ) -> Result<ProvenEntry, ApiError> {
     let internal = |error: &dyn std::fmt::Display| ApiError::Internal(error.to_string());
-    let disclosed = match show.filter(|_| stored.key.is_some()) {
+    let opened = show.filter(|_| stored.key.is_some());
+    let opened = opened.map(|show| (show, stored.opened(keys, limits)));
+    let disclosed = match opened {
         None => Disclosed::Nothing {},
-        Some(show) => {
-            let (key, entry) = stored
-                .opened(keys, limits)
-                .map_err(|_| unreadable(stored))?;
+        // Without the keys of its subjects an entry keeps no other from being shown.
+        Some((Show::Whole, Err(_))) if stored.is_locked(keys) => Disclosed::Nothing {},
+        Some((_, Err(_))) => return Err(unreadable(stored, keys)),
+        Some((show, Ok((key, entry)))) => {
             let disclose = Disclose {
                 key: &key,
                 entry: &entry,

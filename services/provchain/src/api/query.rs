@@ -1,6 +1,6 @@
 //! `GET /events`: queries for events, a page at a time (EPCIS 2.0, sections 8.2.7 and 12).
 
-mod document;
+pub(crate) mod document;
 mod walk;
 
 use std::sync::Arc;
@@ -60,10 +60,7 @@ impl Question {
         let mut sorted: Vec<_> = parameters.iter().collect();
         sorted.sort_unstable();
         let mut binding = Vec::new();
-        let mut bind = |part: &[u8]| {
-            binding.extend((part.len() as u64).to_be_bytes());
-            binding.extend(part);
-        };
+        let mut bind = |part: &[u8]| bind(&mut binding, part);
         bind(uri.path().as_bytes());
         bind(extensions.map_or(&[], HeaderValue::as_bytes));
         for (name, value) in sorted {
@@ -88,6 +85,11 @@ impl Question {
             path: uri.path().to_owned(),
             binding,
         })
+    }
+
+    /// Binds tokens to more than what the request says.
+    pub fn bind(&mut self, part: &[u8]) {
+        bind(&mut self.binding, part);
     }
 
     /// The token of the page before this one, if there was one.
@@ -139,6 +141,11 @@ impl Question {
     }
 }
 
+fn bind(binding: &mut Vec<u8>, part: &[u8]) {
+    binding.extend((part.len() as u64).to_be_bytes());
+    binding.extend(part);
+}
+
 /// `text` as a part of a query string (RFC 3986, section 2.3).
 fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut encoded, byte| {
@@ -161,6 +168,16 @@ pub(super) async fn find(
     let asked = question.parameters.iter();
     let asked = asked.map(|(name, value)| (name.as_str(), value.as_str()));
     let query = EventQuery::parse(asked.chain(fixed), &question.wishes.prefixes)?;
+    answer(api, question, query, "SimpleEventQuery").await
+}
+
+/// Answers a query of this name.
+pub(super) async fn answer(
+    api: &Api,
+    question: Question,
+    query: EventQuery,
+    name: &str,
+) -> Result<Response, ApiError> {
     let (secret, size) = api.caught_up().await?;
     let token = question.token(&secret)?;
     let turn = api.query_turn().await?;
@@ -197,7 +214,7 @@ pub(super) async fn find(
     let left = left.map(|left| left.saturating_sub(page.events.len() as u64));
     let next = page.next.filter(|_| left != Some(0));
     let next = next.map(|after| PageToken { size, left, after });
-    let body = document::of(page.events, kit::clock::unix_ms());
+    let body = document::of(page.events, kit::clock::unix_ms(), name, None);
     question.respond(&body, next.as_ref(), &secret)
 }
 

@@ -7,10 +7,11 @@ use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 use http::Method;
 
 use super::caller::{Who, guard};
-use super::negotiate::{readable, writable};
+use super::negotiate::{readable, removable, writable};
+use super::queries::subscriptions;
 use super::{
-    Api, auth, capture, entries, events, ledger, live, people, proofs, query, recall, resources,
-    subjects, tiles, trace,
+    Api, auth, capture, entries, events, evidence, keys, ledger, live, pages, people, proofs,
+    queries, query, recall, resources, subjects, tiles, trace,
 };
 use crate::access::Role;
 
@@ -134,6 +135,10 @@ pub fn all() -> Vec<Route> {
 
 #[rustfmt::skip]
 const ROUTES: &[Route] = &[
+    // Pages.
+    route(GET, "/", Anybody, || get(pages::index), "The pages, to a browser; else what can be asked for"),
+    route(OPTIONS, "/", Anybody, || options(readable), DISCOVERY),
+    route(GET, "/pages/{*path}", Anybody, || get(pages::file), "A file of the pages"),
     // EPCIS 2.0.
     route(POST, "/capture", Roles(WRITERS), || post(capture::capture), "Captures a document"),
     route(GET, "/capture", Roles(KNOWN), || get(capture::jobs), "The captures of the caller's party"),
@@ -143,13 +148,29 @@ const ROUTES: &[Route] = &[
     route(GET, "/events", Anybody, || get(query::events), "Events, by a query"),
     route(OPTIONS, "/events", Anybody, || options(writable), DISCOVERY),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID"),
+    route(POST, "/queries", Roles(KNOWN), || post(queries::create), "Gives a query a name"),
+    route(GET, "/queries", Roles(KNOWN), || get(queries::list), "The queries of the caller's party"),
+    route(OPTIONS, "/queries", Anybody, || options(writable), DISCOVERY),
+    route(GET, "/queries/{name}", Roles(KNOWN), || get(queries::get), "The definition of a query"),
+    route(DELETE, "/queries/{name}", Roles(KNOWN), || delete(queries::remove), "Removes a query with its subscriptions"),
+    route(OPTIONS, "/queries/{name}", Anybody, || options(removable), DISCOVERY),
+    route(GET, "/queries/{name}/events", Roles(KNOWN), || get(queries::events), "The events that a query finds"),
+    route(OPTIONS, "/queries/{name}/events", Anybody, || options(readable), DISCOVERY),
+    route(POST, "/queries/{name}/subscriptions", Roles(KNOWN), || post(subscriptions::create), "Subscribes to a query, by webhook"),
+    route(GET, "/queries/{name}/subscriptions", Roles(KNOWN), || get(subscriptions::list), "The subscriptions to a query"),
+    route(OPTIONS, "/queries/{name}/subscriptions", Anybody, || options(writable), DISCOVERY),
+    route(GET, "/queries/{name}/subscriptions/{id}", Roles(KNOWN), || get(subscriptions::get), "How a subscription is getting on"),
+    route(DELETE, "/queries/{name}/subscriptions/{id}", Roles(KNOWN), || delete(subscriptions::remove), "Ends a subscription"),
+    route(OPTIONS, "/queries/{name}/subscriptions/{id}", Anybody, || options(removable), DISCOVERY),
     // The ledger.
-    route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "A signed checkpoint of the whole tree"),
+    route(GET, "/checkpoint", Anybody, || get(ledger::checkpoint), "The newest signed checkpoint, with the cosignatures of other nodes"),
     route(GET, "/tile/{*path}", Anybody, || get(tiles::tile), "A tile of the tree, or a bundle of its leaves"),
     route(GET, "/api/v1/live", Anybody, || get(live::live), "What enters the ledger, as it enters"),
     route(GET, "/api/v1/ledger", Anybody, || get(ledger::ledger), "Size, root and newest block"),
     route(GET, "/api/v1/cluster", Anybody, || get(ledger::cluster), "The members of the cluster"),
-    route(GET, "/api/v1/keys", Anybody, || get(ledger::keys), "The verifier keys of the nodes"),
+    route(GET, "/api/v1/keys", Anybody, || get(keys::keys), "The verifier keys of the nodes"),
+    route(POST, "/api/v1/keys/rotate", Roles(ADMIN), || post(keys::rotate), "Gives the node that answers a new key"),
+    route(GET, "/api/v1/evidence", Roles(OVERSEERS), || get(evidence::evidence), "Signed checkpoints of this ledger that contradict each other"),
     route(GET, "/api/v1/blocks", Anybody, || get(ledger::blocks), "Blocks by height"),
     route(GET, "/api/v1/entries/{index}", Anybody, || get(entries::entry), "What the tree holds of an entry"),
     route(GET, "/api/v1/entries/{index}/event", Anybody, || get(entries::event), "The event of an entry"),

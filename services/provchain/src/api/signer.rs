@@ -1,58 +1,94 @@
-//! The node's own key: it signs blocks and checkpoints and never leaves the node.
+//! The node's own key: it signs blocks and checkpoints, cosigns those of others, and never leaves the
+//! node.
+//!
+//! A key hands over in steps, each of which can be the last one before a crash: the next key is
+//! written beside the old one and synced; the ledger takes the succession in; from the moment that
+//! this node has applied it, the next key signs; its file takes the place of the old one. At any time
+//! the key that signs is one that the ledger knows.
 
-use std::io::{Error, Result};
-use std::path::Path;
-use std::sync::Arc;
+use std::io::{Error, ErrorKind, Result};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ed25519_dalek::SigningKey;
 
-use crate::ledger::Digest;
 use crate::ledger::block::{Block, Header};
 use crate::ledger::checkpoint::Checkpoint;
-use crate::ledger::note::{SignatureType, SignerKey};
+use crate::ledger::note::{NoteSignature, SignatureType, SignerKey};
+use crate::ledger::succession::Succession;
+use crate::ledger::{self, Digest, cosigner};
+use crate::machine::keys::RetiredKeys;
 use crate::trace::Attestation;
+
+/// What a node whose key has handed over to one that it does not have says.
+const RETIRED: ledger::Error = ledger::Error::Refused(
+    "the node's key has handed over to another one, which is not here: restore node.key, or remove \
+     it and the node signs with a new one",
+);
 
 /// A node's Ed25519 key; cheap to clone.
 #[derive(Clone)]
-pub struct Signer(Arc<SigningKey>);
+pub struct Signer {
+    keys: Arc<RwLock<Keys>>,
+    path: Arc<Path>,
+    retired: RetiredKeys,
+    /// Held while files change; signing waits for no disk.
+    changing: Arc<Mutex<()>>,
+}
+
+struct Keys {
+    own: Arc<SigningKey>,
+    /// Signs as soon as `own` is retired.
+    next: Option<Arc<SigningKey>>,
+}
 
 impl Signer {
-    /// Reads the key at `path`, or makes one.
+    /// Reads the key at `path`, and the next one beside it if there is one; or makes a key. Of
+    /// `retired` it hears when the next one takes over.
     ///
     /// # Errors
     /// What the file system says, and a file that is no key.
-    pub fn load_or_create(path: &Path) -> Result<Self> {
-        let bytes: [u8; 32] = match std::fs::read_to_string(path) {
-            Ok(text) => hex::decode(text.trim())
-                .ok()
-                .and_then(|bytes| bytes.try_into().ok())
-                .ok_or_else(|| {
-                    Error::other(format!(
-                        "{} is no key of 32 bytes in hexadecimal: restore it, or remove it and the \
-                         node signs with a new one",
-                        path.display()
-                    ))
-                })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                let bytes: [u8; 32] = rand::random();
-                kit::fsync::replace(path, hex::encode(bytes).as_bytes())?;
-                bytes
-            }
-            Err(error) => return Err(error),
+    pub fn load_or_create(path: &Path, retired: RetiredKeys) -> Result<Self> {
+        let own = match read(path)? {
+            Some(key) => key,
+            None => create(path)?,
         };
-        Ok(Self(Arc::new(SigningKey::from_bytes(&bytes))))
+        let next = read(&beside(path))?;
+        Ok(Self {
+            keys: Arc::new(RwLock::new(Keys { own, next })),
+            path: path.into(),
+            retired,
+            changing: Arc::default(),
+        })
     }
 
-    /// The public key.
-    #[must_use]
-    pub fn public_key(&self) -> ed25519_dalek::VerifyingKey {
-        self.0.verifying_key()
+    /// The key that signs now.
+    fn active(&self) -> std::result::Result<Arc<SigningKey>, ledger::Error> {
+        let (own, next) = self.both();
+        let mut usable = [Some(own), next].into_iter().flatten();
+        let active = usable.find(|key| !self.retired.contains(&key.verifying_key().to_bytes()));
+        // The next key alone is none that the ledger knows: it counts once the old one is retired.
+        active.ok_or(RETIRED)
     }
 
-    /// Seals a block.
-    #[must_use]
-    pub fn seal(&self, header: Header) -> Block {
-        header.sign(&self.0)
+    /// The public key that signatures are verified with.
+    ///
+    /// # Errors
+    /// The key has handed over to one that is not here.
+    pub fn public_key(&self) -> std::result::Result<ed25519_dalek::VerifyingKey, ledger::Error> {
+        self.active().map(|key| key.verifying_key())
+    }
+
+    /// Seals a block; `header` is made for the public key that it is given.
+    ///
+    /// # Errors
+    /// The key has handed over to one that is not here.
+    pub fn seal(
+        &self,
+        header: impl FnOnce(&ed25519_dalek::VerifyingKey) -> Option<Header>,
+    ) -> std::result::Result<Option<Block>, ledger::Error> {
+        let key = self.active()?;
+        Ok(header(&key.verifying_key()).map(|header| header.sign(&key)))
     }
 
     /// A checkpoint over `size` entries with `root`, signed.
@@ -64,9 +100,32 @@ impl Signer {
         origin: &str,
         size: u64,
         root: Digest,
-    ) -> std::result::Result<String, crate::ledger::Error> {
+    ) -> std::result::Result<String, ledger::Error> {
         let signed = Checkpoint::new(origin, size, root)?.sign(&self.key(origin)?)?;
         Ok(signed.to_string())
+    }
+
+    /// Cosigns the text of a checkpoint of `origin`, as the node of this name, as of `time_s`.
+    ///
+    /// # Errors
+    /// A name that no key can have.
+    pub fn cosign(
+        &self,
+        (origin, node): (&str, &str),
+        text: &str,
+        time_s: u64,
+    ) -> std::result::Result<NoteSignature, ledger::Error> {
+        Ok(cosigner::signer(origin, node, &*self.active()?)?.sign(text, time_s))
+    }
+
+    /// The public keys that sign and that cosign.
+    ///
+    /// # Errors
+    /// The key has handed over to one that is not here.
+    pub fn public_keys(&self) -> std::result::Result<[[u8; 32]; 2], ledger::Error> {
+        let own = self.active()?;
+        let cosigner = cosigner::derive(&own).verifying_key().to_bytes();
+        Ok([own.verifying_key().to_bytes(), cosigner])
     }
 
     /// An answer of the ledger `origin`, signed.
@@ -77,11 +136,108 @@ impl Signer {
         &self,
         origin: &str,
         attestation: &Attestation,
-    ) -> std::result::Result<String, crate::ledger::Error> {
+    ) -> std::result::Result<String, ledger::Error> {
         attestation.sign(&self.key(origin)?)
     }
 
-    fn key(&self, origin: &str) -> std::result::Result<SignerKey, crate::ledger::Error> {
-        SignerKey::new(origin, SignatureType::Ed25519, (*self.0).clone())
+    fn key(&self, origin: &str) -> std::result::Result<SignerKey, ledger::Error> {
+        SignerKey::new(origin, SignatureType::Ed25519, (*self.active()?).clone())
     }
+
+    /// Writes the next key down, unless one waits already, and gives the succession to it with the
+    /// public key that cosigns then. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says, or a name that no key can have.
+    pub fn prepare(&self, origin: &str, time_ms: u64) -> Result<Prepared> {
+        self.settle()?;
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, waiting) = self.both();
+        let next = match waiting {
+            Some(next) => next,
+            None => create(&beside(&self.path))?,
+        };
+        self.replace(&own, Some(&next));
+        let named = |key: &SigningKey| SignerKey::new(origin, SignatureType::Ed25519, key.clone());
+        let prepared = || {
+            let note = Succession::sign(time_ms, &named(&own)?, &named(&next)?)?;
+            Ok(Prepared {
+                note,
+                cosigner: cosigner::derive(&next).verifying_key().to_bytes(),
+                old: named(&own)?.verifier().to_string(),
+                new: named(&next)?.verifier().to_string(),
+            })
+        };
+        prepared().map_err(|error: ledger::Error| Error::other(error.to_string()))
+    }
+
+    /// Puts the next key in the place of the old one, once that is retired. Blocks.
+    ///
+    /// # Errors
+    /// What the file system says; the next key signs all the same.
+    pub fn settle(&self) -> Result<()> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let (own, next) = self.both();
+        let is_retired = self.retired.contains(&own.verifying_key().to_bytes());
+        let Some(next) = next.filter(|_| is_retired) else {
+            return Ok(());
+        };
+        kit::fsync::rename(&beside(&self.path), &self.path)?;
+        self.replace(&next, None);
+        Ok(())
+    }
+
+    fn both(&self) -> (Arc<SigningKey>, Option<Arc<SigningKey>>) {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&keys.own), keys.next.clone())
+    }
+
+    fn replace(&self, own: &Arc<SigningKey>, next: Option<&Arc<SigningKey>>) {
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+        keys.own = Arc::clone(own);
+        keys.next = next.cloned();
+    }
+}
+
+/// A succession that the ledger has not taken in yet.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The signed note.
+    pub note: String,
+    /// The public key that cosigns beside the new one.
+    pub cosigner: [u8; 32],
+    /// The old key, as verifiers write it.
+    pub old: String,
+    /// The new key.
+    pub new: String,
+}
+
+/// Where the next key waits.
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("key.next")
+}
+
+fn read(path: &Path) -> Result<Option<Arc<SigningKey>>> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let bytes: [u8; 32] = hex::decode(text.trim())
+        .ok()
+        .and_then(|bytes| bytes.try_into().ok())
+        .ok_or_else(|| {
+            Error::other(format!(
+                "{} is no key of 32 bytes in hexadecimal: restore it, or remove it and the node \
+                 signs with a new one",
+                path.display()
+            ))
+        })?;
+    Ok(Some(Arc::new(SigningKey::from_bytes(&bytes))))
+}
+
+fn create(path: &Path) -> Result<Arc<SigningKey>> {
+    let bytes: [u8; 32] = rand::random();
+    kit::fsync::replace(path, hex::encode(bytes).as_bytes())?;
+    Ok(Arc::new(SigningKey::from_bytes(&bytes)))
 }

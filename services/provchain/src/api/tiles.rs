@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::{Api, ApiError};
 use crate::ledger::Digest;
-use crate::ledger::merkle::{TILE_WIDTH, TilePath};
+use crate::ledger::merkle::{TILE_WIDTH, TilePath, encode_bundle};
 use crate::machine::read::{self, Tiles};
 
 /// What is under one of these paths never changes.
@@ -74,11 +74,5 @@ fn bundle(state: &Connection, wanted: TilePath) -> rusqlite::Result<Option<Vec<u
     if leaves.len() < wanted.width {
         return Ok(None);
     }
-    let mut bytes = Vec::new();
-    for leaf in leaves {
-        let length = u16::try_from(leaf.len()).unwrap_or(u16::MAX);
-        bytes.extend_from_slice(&length.to_be_bytes());
-        bytes.extend_from_slice(&leaf);
-    }
-    Ok(Some(bytes))
+    Ok(Some(encode_bundle(&leaves)))
 }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::token;
 
 /// How long the node may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What to administer.
 #[derive(Debug, Args)]
@@ -54,25 +54,35 @@ impl Arguments {
         } else {
             hex::encode(rand::random::<[u8; 16]>())
         };
-        let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        let url = format!("{}/api/v1/users", url.trim_end_matches('/'));
-        let response = client
-            .post(&url)
-            .bearer_auth(token)
-            .json(&json!({ "name": user, "role": "admin", "password": password }))
-            .send()
-            .await
-            .with_context(|| format!("cannot reach {url}"))?;
-        let status = response.status();
-        if !status.is_success() {
-            let problem: Value = response.json().await.unwrap_or_default();
-            let detail = problem["detail"].as_str().unwrap_or("no reason was given");
-            bail!("{status}: {detail}");
-        }
+        let body = json!({ "name": user, "role": "admin", "password": password });
+        post(&url, "/api/v1/users", &token, &body).await?;
         println!("{user} may administer the ledger now");
         if !password_stdin {
             println!("password: {password}");
         }
         Ok(())
     }
+}
+
+/// Sends a request to a node; gives its answer.
+pub(super) async fn post(
+    url: &str,
+    path: &str,
+    token: &str,
+    body: &Value,
+) -> anyhow::Result<Value> {
+    let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
+    let url = format!("{}{path}", url.trim_end_matches('/'));
+    let request = client.post(&url).bearer_auth(token).json(body);
+    let response = request
+        .send()
+        .await
+        .with_context(|| format!("cannot reach {url}"))?;
+    let status = response.status();
+    let answer: Value = response.json().await.unwrap_or_default();
+    if !status.is_success() {
+        let detail = answer["detail"].as_str().unwrap_or("no reason was given");
+        bail!("{status}: {detail}");
+    }
+    Ok(answer)
 }

@@ -11,8 +11,8 @@ use super::wal::Mended;
 use crate::keys::KeyFile;
 use crate::ledger::Digest;
 use crate::ledger::identity::{Identity, LedgerSecret};
-use crate::machine::read::{self, Founded};
-use crate::machine::subjects;
+use crate::machine::read::{self, Founded, Keyring, StoredEntry};
+use crate::machine::{keys, subjects};
 use crate::subject::KeyId;
 use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 
@@ -23,13 +23,13 @@ pub(super) struct Folder {
     checkpoint: PathBuf,
     damage: Vec<String>,
     /// The keys of subjects, where they lie beside the ledger.
-    keys: Option<KeyFile>,
-    /// The copy that `state` reads, where SQLite would have passed over a damaged log in silence.
+    subject_keys: Option<KeyFile>,
+    /// The copy that `state` reads, where there is a log beside the database.
     _mended: Option<Mended>,
 }
 
 impl Folder {
-    /// Opens the ledger in a node's data folder.
+    /// Opens the ledger in a node's data folder, and changes nothing in it.
     pub(super) fn open(path: &Path) -> anyhow::Result<Self> {
         let state_path = consensus::state_path(path)
             .with_context(|| format!("{} holds no ledger", path.display()))?;
@@ -43,10 +43,16 @@ impl Folder {
             }
             None => None,
         };
-        let readable = mended.as_ref().map_or(&state_path, |mended| &mended.state);
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let address = match &mended {
+            Some(mended) => address(&mended.state),
+            // Without a log there is nothing to share, and no file is made beside the database.
+            None => format!("{}?immutable=1", address(&state_path)),
+        };
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
         #[expect(clippy::disallowed_methods, reason = "a folder that no node runs on")]
-        let state = Connection::open_with_flags(readable, flags)
+        let state = Connection::open_with_flags(address, flags)
             .with_context(|| format!("cannot open {}", state_path.display()))?;
         let checked: Vec<String> = match integrity(&state) {
             Ok(checked) => checked,
@@ -71,7 +77,7 @@ impl Folder {
             founded,
             checkpoint: path.join("checkpoint"),
             damage,
-            keys: keys.exists().then(|| KeyFile::open(&keys).ok()).flatten(),
+            subject_keys: keys.exists().then(|| KeyFile::open(&keys).ok()).flatten(),
             _mended: mended,
         })
     }
@@ -81,10 +87,47 @@ impl Folder {
         self.founded.as_ref().map(|founded| founded.secret.clone())
     }
 
+    /// The notes by which keys of nodes handed over.
+    pub(super) fn successions(&self) -> Vec<String> {
+        keys::successions(&self.state).unwrap_or_default()
+    }
+
+    /// Up to `limit` entries from `from` on, fewer where they are large.
+    pub(super) fn stored(&self, from: u64, limit: usize) -> rusqlite::Result<Vec<StoredEntry>> {
+        read::entries(&self.state, from, limit)
+    }
+
+    /// The keys of subjects, as far as they are there.
+    pub(super) fn keyring(&self) -> &dyn Keyring {
+        match &self.subject_keys {
+            Some(keys) => keys,
+            None => &(),
+        }
+    }
+
+    /// The encoded leaves of up to `limit` entries from `from` on.
+    pub(super) fn leaves(&self, from: u64, limit: usize) -> rusqlite::Result<Vec<Vec<u8>>> {
+        read::leaves(&self.state, from, limit)
+    }
+
     /// What is wrong with the database itself.
     pub(super) fn damage(&self) -> &[String] {
         &self.damage
     }
+}
+
+/// The path as SQLite reads it in a URI: every byte that could mean something there is escaped.
+fn address(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    bytes.fold("file:".to_owned(), |mut address, byte| {
+        if byte.is_ascii_alphanumeric() || b"/-_.".contains(byte) {
+            address.push(char::from(*byte));
+        } else {
+            address.push('%');
+            address.push_str(&hex::encode([*byte]));
+        }
+        address
+    })
 }
 
 fn integrity(state: &Connection) -> rusqlite::Result<Vec<String>> {
@@ -204,7 +247,10 @@ impl LedgerReader for Folder {
             return Ok(SubjectKeyState::Destroyed);
         }
         // A store that cannot be read has no key for us: what it would open is locked.
-        let key = self.keys.as_ref().and_then(|keys| keys.key(&id).ok()?);
+        let key = self
+            .subject_keys
+            .as_ref()
+            .and_then(|keys| keys.key(&id).ok()?);
         Ok(key.map_or(SubjectKeyState::Unavailable, SubjectKeyState::Known))
     }
 }

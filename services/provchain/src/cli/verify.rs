@@ -1,5 +1,7 @@
-//! `provchain verify`: a ledger folder, a proof file, an answer to a trace or the dossier of a recall,
-//! checked without any node.
+//! `provchain verify`: a ledger folder, a proof file, an answer to a trace, the dossier of a recall, or
+//! evidence of a split history, checked without any node.
+
+mod trust;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,6 +15,7 @@ use super::folder::Folder;
 use crate::documents;
 use crate::epcis::Limits;
 use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::evidence::{self, Evidence};
 use crate::ledger::note::VerifierKey;
 use crate::ledger::proof::{ProofFile, Trust, Verdict};
 use crate::recall::{self, Dossier};
@@ -23,14 +26,10 @@ use crate::verify::{Report, Verifier, check_answer, check_dossier};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// A node's data folder (of a stopped node, or a copy), a proof file, an answer to a trace with
-    /// proofs, or the dossier of a recall
+    /// proofs, the dossier of a recall, or evidence of a split history
     path: PathBuf,
-    /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
-    #[arg(long = "key", value_name = "KEY")]
-    keys: Vec<String>,
-    /// A file with verifier keys, one a line
-    #[arg(long, value_name = "FILE")]
-    keys_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: trust::Trust,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -38,36 +37,56 @@ pub(super) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let trusted = self.trusted()?;
         if self.path.is_dir() {
-            self.folder(&trusted)
-        } else {
-            self.proof(&trusted)
+            return self.folder();
         }
-    }
-
-    fn trusted(&self) -> anyhow::Result<Vec<VerifierKey>> {
-        let mut lines = self.keys.clone();
-        if let Some(path) = &self.keys_file {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))?;
-            lines.extend(text.lines().map(str::to_owned));
-        }
-        lines
-            .iter()
-            .map(|line| line.trim())
-            .filter(|line| !line.is_empty())
-            .map(|line| {
-                line.parse()
-                    .with_context(|| format!("{line:?} is no verifier key"))
-            })
-            .collect()
-    }
-
-    fn proof(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
+        let trusted = self.trust.trusted(&[])?;
         let bytes = std::fs::read(&self.path)
             .with_context(|| format!("cannot read {}", self.path.display()))?;
-        let (file, told) = read(&bytes)?;
+        if is_evidence(&bytes) {
+            return self.evidence(&bytes, &trusted);
+        }
+        self.proof(&bytes, &trusted)
+    }
+
+    fn evidence(&self, bytes: &[u8], trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
+        let evidence = Evidence::from_json(bytes).context("this evidence cannot be read")?;
+        let finding = evidence.verify(trusted);
+        if self.json {
+            let tree = |checkpoint: &Checkpoint| json!({ "size": checkpoint.size, "root": checkpoint.root });
+            let both = finding.checkpoints.as_ref();
+            println!(
+                "{}",
+                json!({
+                    "verdict": word(finding.verdict),
+                    "says": finding.says,
+                    "origin": both.map(|(first, _)| &first.origin),
+                    "first": both.map(|(first, _)| tree(first)),
+                    "second": both.map(|(_, second)| tree(second)),
+                })
+            );
+        } else {
+            if let Some((first, _)) = &finding.checkpoints {
+                println!("of the ledger {}: {}", first.origin, finding.says);
+            } else {
+                println!("this shows nothing: {}", finding.says);
+            }
+            match finding.verdict {
+                Verdict::Authentic => println!("this proves that the ledger has two histories"),
+                Verdict::Unauthenticated if trusted.is_empty() => {
+                    println!(
+                        "no trusted key was given: anyone could have made this file (see --key)"
+                    );
+                }
+                Verdict::Unauthenticated => println!("this is a reason to look, and no proof"),
+                Verdict::Refuted => {}
+            }
+        }
+        Ok(ExitCode::from(finding.verdict.exit_status()))
+    }
+
+    fn proof(&self, bytes: &[u8], trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
+        let (file, told) = read(bytes)?;
         let limits = Limits::stored();
         let report = file.verify(trusted, &|document| {
             documents::statements_of(document, &limits)
@@ -121,8 +140,9 @@ impl Arguments {
         Ok(ExitCode::from(verdict.exit_status()))
     }
 
-    fn folder(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
+    fn folder(&self) -> anyhow::Result<ExitCode> {
         let mut folder = Folder::open(&self.path)?;
+        let trusted = &self.trust.trusted(&folder.successions())?[..];
         let secret = folder.secret();
         let limits = Limits::stored();
         let statements_of = |document: &[u8]| documents::statements_of(document, &limits);
@@ -218,6 +238,15 @@ fn told(report: &Report, keys_given: bool) -> String {
             size - 1
         ),
     }
+}
+
+/// Whether the file says that it is evidence.
+fn is_evidence(bytes: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Format {
+        format: String,
+    }
+    serde_json::from_slice(bytes).is_ok_and(|Format { format }| format == evidence::FORMAT)
 }
 
 /// What a file says of the entries that it proves.

@@ -15,8 +15,8 @@ const FRAME_HEADER_BYTES: usize = 24;
 /// The magic number without its last bit, which says how checksums read words.
 const MAGIC: u32 = 0x377f_0682;
 
-/// A damaged log.
-pub(super) struct Damaged {
+/// A database with a log, as it was checked.
+pub(super) struct Checked {
     /// A sentence for each damaged part.
     pub damage: Vec<String>,
     /// The database with a log that SQLite reads to its end.
@@ -29,27 +29,25 @@ pub(super) struct Mended {
     _folder: TempDir,
 }
 
-/// Checks the log of the database `state`; `None` when it is good, empty or absent.
-pub(super) fn check(state: &Path) -> Result<Option<Damaged>> {
+/// Checks the log of the database `state`, and copies both: SQLite leaves an index beside a log that
+/// it reads, and the folder is to stay as it is. `None` when the log is empty or absent.
+pub(super) fn check(state: &Path) -> Result<Option<Checked>> {
     let path = beside(state);
     let mut log = match std::fs::read(&path) {
         Ok(log) => log,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some(page_bytes) = page_bytes(state)? else {
+    let Some(page_bytes) = page_bytes(state)?.filter(|_| !log.is_empty()) else {
         return Ok(None);
     };
     let damage = mend(&mut log, page_bytes);
-    if damage.is_empty() {
-        return Ok(None);
-    }
     let shown = path.display();
     let folder = tempfile::tempdir()?;
     let copy = folder.path().join("state.db");
     std::fs::copy(state, &copy)?;
     std::fs::write(beside(&copy), log)?;
-    Ok(Some(Damaged {
+    Ok(Some(Checked {
         damage: damage
             .iter()
             .map(|reason| format!("{shown}: {reason}"))

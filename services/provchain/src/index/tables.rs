@@ -215,7 +215,7 @@ pub(super) fn insert(
     keyring: &dyn Keyring,
 ) -> rusqlite::Result<()> {
     let document = entry.document(keyring);
-    let note = if document.is_none() && !entry.subject_keys().is_empty() {
+    let note = if document.is_none() && entry.is_locked(keyring) {
         "INSERT OR IGNORE INTO locked (entry) VALUES (?1)"
     } else {
         "DELETE FROM locked WHERE entry = ?1"

@@ -24,6 +24,9 @@ use crate::subject::{KeyId, Pseudonym};
 /// How long a member is given to destroy what it is asked about, before it says that it has not.
 const DESTRUCTION_WAIT: Duration = Duration::from_secs(3);
 
+/// How long entries wait for the keys of their subjects before others go on without them.
+const KEYS_WAIT: Duration = Duration::from_secs(1);
+
 /// Keys whose holders are remembered; the others are offered once more when they are used.
 const HOLDERS_MAX: usize = 100_000;
 
@@ -259,6 +262,12 @@ impl Keeper {
             }
             Err(error) => tracing::error!(%error, "keys of subjects cannot be looked up"),
         }
+    }
+
+    /// As [`fetch_for`](Self::fetch_for), for as long as others can wait: what does not come now comes with
+    /// the next exchange.
+    pub async fn fetch_soon(&self, entries: &[StoredEntry]) {
+        drop(tokio::time::timeout(KEYS_WAIT, self.fetch_for(entries)).await);
     }
 
     /// Fetches keys from a member; those that it gave are missing no more.

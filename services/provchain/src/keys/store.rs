@@ -1,7 +1,7 @@
 //! The store: a database of its own, in which what is deleted is overwritten.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
@@ -43,6 +43,7 @@ pub type KeysPage = Vec<(KeyId, SubjectKey)>;
 pub struct SubjectStore(Arc<Inner>);
 
 struct Inner {
+    path: PathBuf,
     writer: Mutex<Writer>,
     reader: Mutex<KeyFile>,
     /// Grows whenever keys were added.
@@ -99,6 +100,7 @@ impl SubjectStore {
         each_id(&connection, |id| sums.toggle(id, true))?;
         let reader = KeyFile::open(path)?;
         Ok(Self(Arc::new(Inner {
+            path: path.to_owned(),
             writer: Mutex::new(Writer {
                 connection,
                 sums,
@@ -312,7 +314,8 @@ impl SubjectStore {
             .open(path)?;
         private_file(path)?;
         let name = path.to_string_lossy();
-        self.reader().0.execute("VACUUM INTO ?1", [&*name])?;
+        let source = KeyFile::open(&self.0.path)?;
+        source.0.execute("VACUUM INTO ?1", [&*name])?;
         std::fs::File::open(path)?.sync_all()?;
         Ok(())
     }
@@ -320,14 +323,7 @@ impl SubjectStore {
 
 impl Keyring for SubjectStore {
     fn keys_of(&self, wrapped: &WrappedKey) -> Option<Vec<SubjectKey>> {
-        let keys = wrapped.subjects().iter().map(|subject| {
-            let id = subject.parse().ok()?;
-            self.key(&id)
-                .inspect_err(|error| tracing::error!(%error, "a subject key cannot be read"))
-                .ok()
-                .flatten()
-        });
-        keys.collect()
+        self.reader().keys_of(wrapped)
     }
 }
 
@@ -349,6 +345,19 @@ impl KeyFile {
     /// Those of the database.
     pub fn key(&self, id: &KeyId) -> rusqlite::Result<Option<SubjectKey>> {
         stored(&self.0, id)
+    }
+}
+
+impl Keyring for KeyFile {
+    fn keys_of(&self, wrapped: &WrappedKey) -> Option<Vec<SubjectKey>> {
+        let keys = wrapped.subjects().iter().map(|subject| {
+            let id = subject.parse().ok()?;
+            self.key(&id)
+                .inspect_err(|error| tracing::error!(%error, "a subject key cannot be read"))
+                .ok()
+                .flatten()
+        });
+        keys.collect()
     }
 }
 

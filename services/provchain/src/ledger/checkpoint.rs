@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::note::{Note, SignatureType, SignerKey, VerifierKey};
+use super::note::{Note, NoteSignature, SignatureType, SignerKey, VerifierKey};
 use super::{Digest, Error};
 
 const WHAT: &str = "checkpoint";
@@ -164,6 +164,11 @@ impl SignedCheckpoint {
     /// seconds since 1970-01-01T00:00:00Z.
     pub fn cosign(&mut self, key: &SignerKey, time_s: u64) {
         self.note.add(key.sign(self.note.text(), time_s));
+    }
+
+    /// Adds a signature that somebody else made, in place of an earlier one by the same key.
+    pub fn add(&mut self, signature: NoteSignature) {
+        self.note.add(signature);
     }
 
     /// The keys of `known` that vouch for the checkpoint.

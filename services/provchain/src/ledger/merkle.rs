@@ -17,6 +17,7 @@
 //! [C2SP tlog-tiles](https://c2sp.org/tlog-tiles).
 
 mod appender;
+mod bundle;
 mod frontier;
 mod prove;
 mod tile;
@@ -24,12 +25,14 @@ mod tile_path;
 mod verify;
 
 pub use appender::Appender;
+pub use bundle::{decode_bundle, encode_bundle};
 pub use frontier::Frontier;
 pub use prove::{HashSource, Leaves, prove_consistency, prove_inclusion, root_at};
 pub use tile::{TILE_HEIGHT, TILE_WIDTH, Tile, TileHashes, TileSource};
 pub use tile_path::TilePath;
 pub use verify::{
-    verify_consistency, verify_inclusion, verify_subtree_consistency, verify_subtree_inclusion,
+    beginning_of, verify_consistency, verify_inclusion, verify_subtree_consistency,
+    verify_subtree_inclusion,
 };
 
 use super::Digest;

@@ -10,7 +10,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-pub use key::{SignatureType, SignerKey, VerifierKey};
+pub use key::{SignatureType, SignerKey, VerifierKey, check_name};
 
 use super::Error;
 
@@ -134,16 +134,27 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        for NoteSignature { name, id, bytes } in &self.signatures {
-            let blob = STANDARD.encode([&id.to_be_bytes(), bytes.as_slice()].concat());
-            writeln!(f, "{SIGNATURE_PREFIX}{name} {blob}")?;
-        }
-        Ok(())
+        self.signatures
+            .iter()
+            .try_for_each(|signature| writeln!(f, "{signature}"))
+    }
+}
+
+/// The signature line, without its line end.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, id, bytes } = self;
+        let blob = STANDARD.encode([&id.to_be_bytes(), bytes.as_slice()].concat());
+        write!(f, "{SIGNATURE_PREFIX}{name} {blob}")
     }
 }
 
 impl NoteSignature {
-    fn parse(line: &str) -> Result<Self, Error> {
+    /// Reads a signature line, without its line end.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`].
+    pub fn parse(line: &str) -> Result<Self, Error> {
         let malformed = |reason| Error::malformed("signature line", reason);
         let (name, blob) = line
             .strip_prefix(SIGNATURE_PREFIX)

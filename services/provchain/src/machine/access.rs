@@ -114,7 +114,12 @@ pub(super) fn apply(
     };
     let mut reply = AccessChanged::default();
     if let Some(done) = &done {
-        audit(state, change, done)?;
+        let line = AuditLine {
+            action: done.action,
+            target: done.target.clone(),
+            detail: done.detail.clone(),
+        };
+        audit(state, change.time_ms, &change.actor, &line)?;
         reply.user.clone_from(&done.user);
     }
     if let Some((kind, reason)) = refused {
@@ -288,7 +293,12 @@ fn remove_user(state: &Transaction<'_>, name: &str) -> Result<Outcome, ApplyErro
     if is_last_administrator(state, name)? {
         return Ok(Err(last_administrator(name)));
     }
-    for table in ["session", "api_key"] {
+    let mut tables = vec!["session", "api_key"];
+    if super::schema::has_queries(state)? {
+        // Somebody else may get the name.
+        tables.push("subscription");
+    }
+    for table in tables {
         state
             .prepare_cached(&format!("DELETE FROM {table} WHERE user = ?1"))?
             .execute([name])?;
@@ -364,45 +374,102 @@ fn set_partners(state: &Transaction<'_>, set: &SetPartners) -> Result<Outcome, A
     Ok(Ok(done))
 }
 
-fn audit(state: &Transaction<'_>, change: &ChangeAccess, done: &Done) -> rusqlite::Result<()> {
-    let line = AuditLine {
-        time_ms: change.time_ms,
-        actor: &change.actor,
-        action: done.action,
-        target: &done.target,
-        detail: &done.detail,
-    };
-    write_audit(state, &line)
+/// What the audit log says of a change.
+pub(super) struct AuditLine {
+    /// What was done.
+    pub action: &'static str,
+    /// To what.
+    pub target: String,
+    /// And more.
+    pub detail: String,
 }
 
-/// A line to be written into the audit log.
-pub(super) struct AuditLine<'a> {
-    pub time_ms: u64,
-    pub actor: &'a str,
-    pub action: &'a str,
-    pub target: &'a str,
-    pub detail: &'a str,
-}
-
-/// Writes a line into the audit log.
-pub(super) fn write_audit(state: &Transaction<'_>, line: &AuditLine<'_>) -> rusqlite::Result<()> {
+/// Writes a line of the audit log.
+pub(super) fn audit(
+    state: &Transaction<'_>,
+    time_ms: u64,
+    actor: &str,
+    line: &AuditLine,
+) -> rusqlite::Result<()> {
     let id: u64 = state
         .prepare_cached(
             "INSERT INTO audit (id, time_ms, actor, action, target, detail)
              SELECT coalesce(max(id), 0) + 1, ?1, ?2, ?3, ?4, ?5 FROM audit RETURNING id",
         )?
         .query_row(
-            params![
-                line.time_ms,
-                line.actor,
-                line.action,
-                line.target,
-                line.detail
-            ],
+            params![time_ms, actor, line.action, line.target, line.detail],
             |row| row.get(0),
         )?;
     state
         .prepare_cached("DELETE FROM audit WHERE id <= ?1")?
         .execute([id.saturating_sub(AUDIT_ROWS_MAX)])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::access::{OpenSession, RefreshSession};
+    use super::super::schema::MIGRATIONS;
+    use super::*;
+
+    fn state() -> Connection {
+        let state = Connection::open_in_memory().unwrap();
+        for migration in MIGRATIONS {
+            state.execute_batch(migration).unwrap();
+        }
+        state
+    }
+
+    /// Makes a change at a time, in seconds since 1970; what it was refused with is empty if it was not.
+    fn at(state: &mut Connection, seconds: u64, change: Change) -> String {
+        let change = ChangeAccess {
+            time_ms: seconds * 1000,
+            actor: "test".into(),
+            change: Some(change),
+        };
+        let transaction = state.transaction().unwrap();
+        let changed = apply(&transaction, &change).unwrap();
+        transaction.commit().unwrap();
+        changed.refused
+    }
+
+    fn user(name: &str, first: bool) -> Change {
+        Change::PutUser(PutUser {
+            name: name.into(),
+            role: Some("admin".into()),
+            first,
+            ..PutUser::default()
+        })
+    }
+
+    #[test]
+    fn there_is_one_first_administrator() {
+        let mut state = state();
+        assert_eq!(at(&mut state, 1, user("ann", true)), "");
+        assert!(at(&mut state, 1, user("bob", true)).contains("users already"));
+        assert_eq!(at(&mut state, 1, user("bob", false)), "");
+    }
+
+    #[test]
+    fn a_session_goes_on_until_its_time_is_over() {
+        let mut state = state();
+        at(&mut state, 1, user("ann", true));
+        let opened = Change::OpenSession(OpenSession {
+            user: "ann".into(),
+            family: "f".into(),
+            hash: vec![1; 32],
+            expires: 100,
+        });
+        assert_eq!(at(&mut state, 1, opened), "");
+        let refresh = |from: u8, to: u8| {
+            Change::RefreshSession(RefreshSession {
+                hash: vec![from; 32],
+                next: vec![to; 32],
+                expires: 100,
+            })
+        };
+        assert_eq!(at(&mut state, 99, refresh(1, 2)), "");
+        let refused = at(&mut state, 100, refresh(2, 3));
+        assert!(refused.contains("has ended"), "{refused}");
+    }
 }

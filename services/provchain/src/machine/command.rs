@@ -1,13 +1,15 @@
 //! What changes the ledger, and what it answers: protobuf, so that fields can be added.
 
 pub mod access;
+pub mod keys;
+pub mod queries;
 pub mod subjects;
 
 /// A change of the ledger.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which one.
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub change: Option<change::Change>,
 }
 
@@ -34,6 +36,12 @@ pub mod change {
         /// Changes what is personal, or erases a subject.
         #[prost(message, tag = "6")]
         Subjects(super::subjects::ChangeSubjects),
+        /// Changes the keys of a node.
+        #[prost(message, tag = "7")]
+        Keys(super::keys::ChangeKeys),
+        /// Changes named queries and subscriptions.
+        #[prost(message, tag = "8")]
+        Queries(super::queries::ChangeQueries),
     }
 }
 
@@ -137,7 +145,7 @@ pub struct Seal {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// Which one.
-    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4, 5")]
+    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4, 5, 7")]
     pub reply: Option<reply::Reply>,
 }
 
@@ -161,6 +169,9 @@ pub mod reply {
         /// What a change of subjects came to.
         #[prost(message, tag = "5")]
         Subjects(super::subjects::SubjectsChanged),
+        /// What a change of queries came to.
+        #[prost(message, tag = "7")]
+        Queries(super::queries::QueriesChanged),
     }
 }
 

@@ -136,6 +136,15 @@ impl StoredEntry {
         keys.and_then(Result::ok).unwrap_or_default()
     }
 
+    /// Whether keys of its subjects are missing.
+    pub fn is_locked(&self, keyring: &dyn Keyring) -> bool {
+        let key = self.key.as_deref().map(WrappedKey::decode);
+        let wrapped = key.and_then(Result::ok);
+        wrapped.is_some_and(|wrapped| {
+            !wrapped.subjects().is_empty() && keyring.keys_of(&wrapped).is_none()
+        })
+    }
+
     /// The key, if it and those of its subjects are here.
     pub fn entry_key(&self, keyring: &dyn Keyring) -> Option<EntryKey> {
         let wrapped = WrappedKey::decode(self.key.as_ref()?).ok()?;

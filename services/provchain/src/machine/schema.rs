@@ -99,7 +99,47 @@ pub(super) const MIGRATIONS: &[&str] = &[
          detail TEXT NOT NULL
      ) STRICT;",
     // 3: subjects that can be erased, queries that have names, and witnesses that cosign.
-    "CREATE TABLE personal (
+    "CREATE TABLE cosigner (
+         node BLOB PRIMARY KEY,
+         public_key BLOB NOT NULL UNIQUE
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE succession (
+         old BLOB PRIMARY KEY,
+         new BLOB NOT NULL UNIQUE,
+         time_ms INTEGER NOT NULL,
+         note TEXT NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE query (
+         party INTEGER NOT NULL,
+         name TEXT NOT NULL,
+         definition TEXT NOT NULL,
+         extensions TEXT NOT NULL,
+         owner TEXT NOT NULL,
+         created_ms INTEGER NOT NULL,
+         PRIMARY KEY (party, name)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE subscription (
+         id TEXT PRIMARY KEY,
+         party INTEGER NOT NULL,
+         query TEXT NOT NULL,
+         user TEXT NOT NULL,
+         role TEXT NOT NULL,
+         dest TEXT NOT NULL,
+         signature_token TEXT NOT NULL,
+         schedule TEXT NOT NULL,
+         report_if_empty INTEGER NOT NULL,
+         initial_record_micros INTEGER,
+         created_ms INTEGER NOT NULL,
+         next INTEGER NOT NULL,
+         run_ms INTEGER NOT NULL,
+         notified_ms INTEGER,
+         failures INTEGER NOT NULL,
+         error TEXT NOT NULL,
+         disabled INTEGER NOT NULL
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX subscription_of_query ON subscription (party, query, id);
+     CREATE INDEX subscription_of_user ON subscription (user);
+     CREATE TABLE personal (
          id INTEGER PRIMARY KEY CHECK (id = 1),
          version INTEGER NOT NULL
      ) STRICT;
@@ -140,6 +180,16 @@ pub(super) fn has_access(state: &Connection) -> rusqlite::Result<bool> {
 /// Whether the third one has.
 pub(super) fn has_subjects(state: &Connection) -> rusqlite::Result<bool> {
     has_table(state, "subject")
+}
+
+/// Whether the third one has, as far as keys go.
+pub(super) fn has_successions(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "succession")
+}
+
+/// Whether queries can have names: the third one has run.
+pub(super) fn has_queries(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "query")
 }
 
 fn has_table(state: &Connection, name: &str) -> rusqlite::Result<bool> {

@@ -26,6 +26,9 @@ impl Ledger {
             // Another leader was faster: its block covers these entries.
             return Ok(Reply::refused(&reason));
         }
+        if self.retired.contains(&block.header.signer) {
+            return Ok(Reply::refused("the key of the block has handed over"));
+        }
         let size = block.header.tree_size();
         let root = if size == open.tree.size() {
             open.tree.root()

@@ -10,7 +10,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 pub use self::read::{
     Erasure, StoredSubject, erasures, erasures_done, generations, personal, subject,
 };
-use super::access::{AuditLine, write_audit};
+use super::access::{AuditLine, audit};
 use super::command::subjects::change::Change;
 use super::command::subjects::{ChangeSubjects, Erase, SetPersonal, SubjectsChanged};
 use crate::ledger::key::WrappedKey;
@@ -76,15 +76,12 @@ fn set_personal(
             .prepare_cached("INSERT OR IGNORE INTO personal_party (pseudonym) VALUES (?1)")?
             .execute([party])?;
     }
-    let detail = format!("{} parties; fields: {}", parties.len(), fields.join(" "));
     let line = AuditLine {
-        time_ms: change.time_ms,
-        actor: &change.actor,
         action: "personal.set",
-        target: "",
-        detail: &detail,
+        target: String::new(),
+        detail: format!("{} parties; fields: {}", parties.len(), fields.join(" ")),
     };
-    write_audit(state, &line)?;
+    audit(state, change.time_ms, &change.actor, &line)?;
     Ok(SubjectsChanged {
         known: true,
         ..SubjectsChanged::default()
@@ -130,13 +127,11 @@ fn erase(
         )?
         .execute(params![id, generation, change.time_ms, entries])?;
     let line = AuditLine {
-        time_ms: change.time_ms,
-        actor: &change.actor,
         action: "subject.erase",
-        target: &hex::encode(pseudonym),
-        detail: &format!("{entries} entries"),
+        target: hex::encode(pseudonym),
+        detail: format!("{entries} entries"),
     };
-    write_audit(state, &line)?;
+    audit(state, change.time_ms, &change.actor, &line)?;
     Ok(SubjectsChanged {
         known: true,
         generation: next,

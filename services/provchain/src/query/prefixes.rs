@@ -61,6 +61,18 @@ impl Prefixes {
         Ok(prefixes)
     }
 
+    /// Takes in the prefixes of a JSON-LD context as well.
+    ///
+    /// # Errors
+    /// One that is not bundled, and what GS1's context means otherwise.
+    pub(super) fn extend(&mut self, context: &Value) -> Result<(), QueryError> {
+        let extended = self.0.extend(context, &At::ROOT);
+        extended.map_err(|error| QueryError::Parameter {
+            name: "@context".to_owned(),
+            reason: error.to_string(),
+        })
+    }
+
     /// The IRI that `text` stands for, or `text` if that is no compact name.
     pub(super) fn iri<'a>(&'a self, text: &'a str) -> std::borrow::Cow<'a, str> {
         self.0.iri(text).unwrap_or(std::borrow::Cow::Borrowed(text))

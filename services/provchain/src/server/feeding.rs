@@ -10,8 +10,6 @@ use crate::machine::{Ledger, read};
 
 /// Entries that are taken in at a time.
 const BATCH: usize = 512;
-/// How long entries wait for the keys of their subjects.
-const KEYS_WAIT: Duration = Duration::from_secs(1);
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -73,7 +71,7 @@ async fn catch_up(
     let some = !entries.is_empty() || !blocks.is_empty();
     if some {
         // What has no key then is passed over, as it is in every answer until the key comes.
-        drop(tokio::time::timeout(KEYS_WAIT, keeper.fetch_for(&entries)).await);
+        keeper.fetch_soon(&entries).await;
         feed.take(entries, blocks);
     }
     Ok(some)

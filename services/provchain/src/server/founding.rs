@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use consensus::{Cluster, Consistency};
-use ed25519_dalek::VerifyingKey;
 use kit::settings::Secret;
 
 use crate::access::{Role, password};
+use crate::api::signer::Signer;
 use crate::machine::command::access::{self, ChangeAccess, PutUser};
-use crate::machine::command::{Command, Found, RegisterNode, change};
-use crate::machine::{Ledger, SharedDirectory, VERSION_OF_ACCESS, read};
+use crate::machine::command::keys::{ChangeKeys, PutCosigner};
+use crate::machine::command::{self, Command, Found, RegisterNode, change};
+use crate::machine::{Ledger, SharedDirectory, VERSION_OF_ACCESS, VERSION_OF_SUBJECTS, keys, read};
 
 /// Between two tries.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -17,34 +18,47 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// The name of the administrator that a password in the settings makes.
 const ADMINISTRATOR: &str = "admin";
 
-/// Runs until the ledger is founded, the key is known, and somebody can administer it.
+/// What is to be done, in this order: each once the build of all nodes knows of it.
+const STEPS: [Step; 3] = [Step::Found, Step::Administer, Step::Cosign];
+
+#[derive(Clone, Copy)]
+enum Step {
+    /// The ledger is founded, and the node's key known.
+    Found,
+    /// Somebody can administer it.
+    Administer,
+    /// The key is known with which the node cosigns.
+    Cosign,
+}
+
+/// Runs until nothing is left to do.
 pub(super) async fn run(
     cluster: Cluster<Ledger>,
-    key: VerifyingKey,
+    signer: Signer,
     directory: SharedDirectory,
     password: Secret,
 ) {
-    let mut founded = false;
-    loop {
-        let done = if cluster.unready().is_some() {
-            Ok(false)
-        } else if founded {
-            administrator(&cluster, &directory, &password).await
-        } else {
-            step(&cluster, &key).await
-        };
-        match done {
-            Ok(true) if founded || password.is_empty() => return,
-            Ok(true) => founded = true,
-            Ok(false) => {}
-            Err(reason) => tracing::debug!(reason, "founding is tried again"),
+    for step in STEPS {
+        loop {
+            let done = match step {
+                _ if cluster.unready().is_some() => Ok(false),
+                Step::Found => found(&cluster, &signer).await,
+                Step::Administer => administrator(&cluster, &directory, &password).await,
+                Step::Cosign => cosigner(&cluster, &signer).await,
+            };
+            match done {
+                Ok(true) => break,
+                Ok(false) => {}
+                Err(reason) => tracing::debug!(reason, "founding is tried again"),
+            }
+            tokio::time::sleep(PAUSE).await;
         }
-        tokio::time::sleep(PAUSE).await;
     }
 }
 
 /// One step; `true` when nothing is left to do.
-async fn step(cluster: &Cluster<Ledger>, key: &VerifyingKey) -> Result<bool, String> {
+async fn found(cluster: &Cluster<Ledger>, signer: &Signer) -> Result<bool, String> {
+    let key = signer.public_key().map_err(|error| error.to_string())?;
     let public_key = key.to_bytes();
     let read = cluster.read(Consistency::Linearizable, move |state| {
         let founded = read::founded(state)?.is_some();
@@ -80,12 +94,45 @@ async fn step(cluster: &Cluster<Ledger>, key: &VerifyingKey) -> Result<bool, Str
     Ok(false)
 }
 
+/// Makes the key known with which this node cosigns; `true` when nothing is left to do.
+async fn cosigner(cluster: &Cluster<Ledger>, signer: &Signer) -> Result<bool, String> {
+    if cluster.status().version < VERSION_OF_SUBJECTS {
+        return Ok(false);
+    }
+    let read = cluster.read(Consistency::Linearizable, keys::node_keys);
+    let known = read.await.map_err(|error| error.to_string())?.value;
+    let own = signer.public_keys();
+    let [node, cosigner] = own.map_err(|error| error.to_string())?;
+    if known
+        .iter()
+        .any(|key| key.public_key == node && key.cosigner == Some(cosigner))
+    {
+        return Ok(true);
+    }
+    let change = change::Change::Keys(ChangeKeys {
+        time_ms: kit::clock::unix_ms(),
+        actor: cluster.name().to_owned(),
+        change: Some(command::keys::change::Change::PutCosigner(PutCosigner {
+            node: node.to_vec(),
+            cosigner: cosigner.to_vec(),
+        })),
+    });
+    cluster
+        .propose_idempotent(&Command::of(change))
+        .await
+        .map_err(|error| error.to_string())?;
+    Ok(false)
+}
+
 /// Makes the first administrator, unless there are users already; `true` when nothing is left to do.
 async fn administrator(
     cluster: &Cluster<Ledger>,
     directory: &SharedDirectory,
     password: &Secret,
 ) -> Result<bool, String> {
+    if password.is_empty() {
+        return Ok(true);
+    }
     if cluster.status().version < VERSION_OF_ACCESS {
         return Ok(false);
     }

@@ -20,8 +20,6 @@ const BATCH: usize = 512;
 const ERASURES: usize = 16;
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long entries wait for their subjects' keys before the others go on without them.
-const KEYS_WAIT: Duration = Duration::from_secs(1);
 /// Between two looks at the entries whose keys were not at hand.
 const UNLOCK_PAUSE: Duration = Duration::from_secs(1);
 
@@ -157,9 +155,7 @@ impl Indexing {
 
     /// Takes entries in. Those whose keys nobody gives within a moment are noted, and hold up no other.
     async fn take(&self, entries: Vec<StoredEntry>) -> Result<(), String> {
-        let fetching = self.keeper.fetch_for(&entries);
-        // What does not come now comes with the next exchange.
-        drop(tokio::time::timeout(KEYS_WAIT, fetching).await);
+        self.keeper.fetch_soon(&entries).await;
         let about_somebody = entries.iter().any(|entry| !entry.subject_keys().is_empty());
         let store = self.keeper.store().clone();
         self.blocking(move |index| index.take(&entries, &store))

@@ -277,3 +277,28 @@ async fn a_visibility_that_does_not_exist_is_refused() {
     }
     assert_eq!(ledger.tree(ledger.first()).await, tree);
 }
+
+#[tokio::test]
+async fn where_nodes_are_and_how_much_room_they_have_is_told_to_those_who_oversee() {
+    let ledger = Ledger::start(1).await;
+    for (role, told) in [
+        ("", false),
+        ("farmer", false),
+        ("auditor", true),
+        ("admin", true),
+    ] {
+        let token = (!role.is_empty()).then(|| token(&ledger, role, role));
+        let answer = get(&ledger, "/api/v1/cluster", token.as_deref()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let status = answer.json();
+        assert!(status["leader"].is_string(), "{status}");
+        assert!(status["members"][0]["name"].is_string(), "{status}");
+        for inner in [
+            &status["members"][0]["address"],
+            &status["disk_free_bytes"],
+            &status["state_bytes"],
+        ] {
+            assert_eq!(!inner.is_null(), told, "{role}: {status}");
+        }
+    }
+}

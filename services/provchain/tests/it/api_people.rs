@@ -278,6 +278,12 @@ async fn a_machine_acts_with_its_key_until_it_is_taken_away() {
     .await;
     assert!(!listed.text().contains(&key), "a key is shown once");
     assert!(listed.text().contains("gate 4"), "{}", listed.text());
+    let path = "/api/v1/api-keys";
+    for (token, sees) in [(&key, true), (&ledger.token_of("auditor"), false)] {
+        let own = ask(&ledger, Method::GET, path, token, Value::Null).await;
+        assert_eq!(own.status, 200, "{}", own.text());
+        assert_eq!(own.text().contains("gate 4"), sees, "{}", own.text());
+    }
 
     let short = json!({ "user": "scanner", "expiresIn": 0 });
     let short = post(&ledger, "/api/v1/api-keys", &admin, short).await;
@@ -350,4 +356,68 @@ async fn a_token_that_was_signed_outside_is_taken_back_like_any_other() {
     post(&ledger, path, &admin, json!({ "token": "text" }))
         .await
         .problem(400);
+}
+
+#[tokio::test]
+async fn the_administrator_of_the_settings_does_not_come_back_once_removed() {
+    let ledger = ledger().await;
+    let admin = admin(&ledger).await;
+    make_user(&ledger, &admin, "root", "admin", "us").await;
+    let path = "/api/v1/users/admin";
+    let root = text(&login(&ledger, "root", PASSWORD).await, "access_token");
+    let gone = ask(&ledger, Method::DELETE, path, &root, Value::Null).await;
+    assert_eq!(gone.status, 204, "{}", gone.text());
+    let name = ledger.first().name().to_owned();
+    ledger
+        .nodes
+        .rolling_restart(&[name.as_str()])
+        .await
+        .expect("restarted");
+    // The settings still name a password for it. Once the node has taken an event and sealed it, whatever
+    // is done at a start has been done.
+    let document = document(&json!([object_event()]));
+    ledger.capture(ledger.first(), &document).await;
+    ledger.sealed(ledger.first()).await;
+    login(&ledger, "admin", ADMIN_PASSWORD).await.problem(401);
+    assert_eq!(login(&ledger, "root", PASSWORD).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_was_signed_outside_ends_with_its_user() {
+    let ledger = ledger().await;
+    let admin = admin(&ledger).await;
+    make_user(&ledger, &admin, "ann", "farmer", "farm").await;
+    let keys = Keys::new(&Secret::new(ledger.nodes.secret("jwt").expect("a secret")));
+    let signed = keys.expect("long enough");
+    let signed = signed.issue("ann", "farmer", std::time::Duration::from_secs(600));
+    let signed = signed.expect("signed");
+    assert_eq!(who(&ledger, &signed).await.status, 200);
+    let path = "/api/v1/users/ann";
+    let shut = json!({ "disabled": true });
+    let out = ask(&ledger, Method::PATCH, path, &admin, shut).await;
+    assert_eq!(out.status, 200, "{}", out.text());
+    who(&ledger, &signed).await.problem(401);
+}
+
+#[tokio::test]
+async fn each_caller_has_a_rate_of_its_own_and_is_told_when_to_come_again() {
+    let ledger = Ledger::start_with(1, |nodes| {
+        nodes
+            .env("PROVCHAIN_RATE_PER_SECOND", "1")
+            .env("PROVCHAIN_RATE__BURST", "10")
+    })
+    .await;
+    let eager = ledger.token_for("ann", "farmer");
+    let other = ledger.token_for("bob", "farmer");
+    let mut statuses = Vec::new();
+    for _ in 0..30 {
+        statuses.push(who(&ledger, &eager).await.status);
+    }
+    assert!(statuses.contains(&200), "{statuses:?}");
+    let last = who(&ledger, &eager).await;
+    last.problem(429);
+    let wait = last.retry_after.as_ref().map(|seconds| seconds.parse());
+    assert!(matches!(wait, Some(Ok(1..=2_u64))), "{wait:?}");
+    // Somebody else is not held up by it.
+    assert_eq!(who(&ledger, &other).await.status, 200);
 }

@@ -73,7 +73,7 @@ async fn three_nodes_sign_one_tree_each_with_its_key_and_blocks_cover_it() {
         .collect();
     let mut signers = Vec::new();
     for node in ledger.nodes.nodes() {
-        let note = ledger.get(node, "/checkpoint").await.text();
+        let note = ledger.get(node, "/checkpoint?fresh=true").await.text();
         let signed = Note::parse(&note).expect("a signed note");
         let mut lines = note.lines().skip(1);
         assert_eq!(lines.next(), Some(tree.size.to_string().as_str()), "{note}");

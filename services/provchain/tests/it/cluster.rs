@@ -35,6 +35,7 @@ pub struct Answer {
     pub kind: String,
     pub challenge: Option<String>,
     pub grpc_status: Option<String>,
+    pub retry_after: Option<String>,
     pub body: Vec<u8>,
 }
 
@@ -236,11 +237,13 @@ pub async fn answer(request: RequestBuilder) -> reqwest::Result<Answer> {
     };
     let (kind, challenge) = (header("content-type"), header("www-authenticate"));
     let grpc_status = header("grpc-status");
+    let retry_after = header("retry-after");
     Ok(Answer {
         status: response.status().as_u16(),
         kind: kind.unwrap_or_default(),
         challenge,
         grpc_status,
+        retry_after,
         body: response.bytes().await?.to_vec(),
     })
 }

@@ -64,20 +64,32 @@ fn entries(kept: impl Fn(u64) -> bool) -> Vec<StoredEntry> {
 #[tokio::test]
 async fn an_index_that_entries_were_taken_out_of_is_the_one_that_never_had_them() {
     let folder = tempfile::tempdir().unwrap();
-    let (path, never) = (folder.path().join("index.db"), folder.path().join("never.db"));
+    let (path, never) = (
+        folder.path().join("index.db"),
+        folder.path().join("never.db"),
+    );
     let kept = |index: u64| !index.is_multiple_of(3) && index < 200;
-    Index::open(&never).unwrap().take(&entries(kept), &()).unwrap();
+    Index::open(&never)
+        .unwrap()
+        .take(&entries(kept), &())
+        .unwrap();
     let index = Index::open(&path).unwrap();
     // Little by little: pages are split, and rows move.
     for page in entries(|_| true).chunks(7) {
         index.take(page, &()).unwrap();
     }
     let (all, left) = (texts(&path), texts(&never));
-    let gone: Vec<&String> = all.difference(&left).filter(|text| text.len() >= 16).collect();
+    let gone: Vec<&String> = all
+        .difference(&left)
+        .filter(|text| text.len() >= 16)
+        .collect();
     assert!(gone.len() > 100, "{} texts show little", gone.len());
 
     // Somebody reads meanwhile, and what it began with stays whole.
-    let (begun, waiting) = (std::sync::mpsc::sync_channel(1), std::sync::mpsc::sync_channel(1));
+    let (begun, waiting) = (
+        std::sync::mpsc::sync_channel(1),
+        std::sync::mpsc::sync_channel(1),
+    );
     let reader = index.clone();
     let reading = tokio::spawn(async move {
         let read = reader.read(move |index| {
@@ -91,7 +103,9 @@ async fn an_index_that_entries_were_taken_out_of_is_the_one_that_never_had_them(
         });
         read.await.unwrap()
     });
-    tokio::task::spawn_blocking(move || begun.1.recv().unwrap()).await.unwrap();
+    tokio::task::spawn_blocking(move || begun.1.recv().unwrap())
+        .await
+        .unwrap();
     let erased: Vec<u64> = entries(|_| true)
         .iter()
         .map(|entry| entry.index)
@@ -122,11 +136,18 @@ async fn an_index_that_entries_were_taken_out_of_is_the_one_that_never_had_them(
     // It goes on, and whoever asks from now on asks the new file.
     let more = entries(|_| true).remove(0);
     index.take(&[more], &()).unwrap();
-    let count = index.read(|index| index.query_row("SELECT count(*) FROM event", [], |row| row.get::<_, usize>(0)));
+    let count = index.read(|index| {
+        index.query_row("SELECT count(*) FROM event", [], |row| {
+            row.get::<_, usize>(0)
+        })
+    });
     assert_eq!(count.await.unwrap(), rows(&never, EVERYTHING[0]).len() + 1);
     drop(index);
     let again = Index::open(&path).unwrap();
-    assert_eq!((again.indexed(), again.erased(), *again.cleaned().borrow()), (264, 2, 2));
+    assert_eq!(
+        (again.indexed(), again.erased(), *again.cleaned().borrow()),
+        (264, 2, 2)
+    );
 }
 
 #[test]
@@ -146,5 +167,8 @@ fn an_index_whose_file_a_crash_left_half_replaced_is_made_again() {
         .unwrap()
         .map(|name| name.unwrap().file_name().into_string().unwrap())
         .collect();
-    assert!(!names.contains("index.db-swap") && !names.contains("index.db-new"), "{names:?}");
+    assert!(
+        !names.contains("index.db-swap") && !names.contains("index.db-new"),
+        "{names:?}"
+    );
 }

@@ -5,7 +5,10 @@ use consensus::{EntryInfo, Machine as _};
 use provchain::access::Visibility;
 use provchain::machine::command::access::change::Change as AccessChange;
 use provchain::machine::command::access::{ChangeAccess, PutUser};
+use provchain::machine::command::queries::change::Change as QueriesChange;
+use provchain::machine::command::queries::{ChangeQueries, PutQuery, QueryName};
 use provchain::machine::command::{Capture, Command, Entry, Found, Reply, change, reply};
+use provchain::machine::queries;
 use provchain::machine::read;
 use provchain::machine::{Ledger, SharedDirectory};
 use rusqlite::Connection;
@@ -93,6 +96,22 @@ impl State {
     }
 }
 
+impl State {
+    fn name_a_query(&mut self) -> Reply {
+        self.apply(change::Change::Queries(ChangeQueries {
+            change: Some(QueriesChange::PutQuery(PutQuery {
+                query: QueryName {
+                    party: "farm".into(),
+                    name: "all".into(),
+                },
+                definition: "{}".into(),
+                ..PutQuery::default()
+            })),
+            ..ChangeQueries::default()
+        }))
+    }
+}
+
 pub fn is_refused(reply: &Reply) -> bool {
     matches!(reply.reply, Some(reply::Reply::Refused(_)))
 }
@@ -147,4 +166,23 @@ fn afterwards_what_was_there_is_nobodys_and_public_and_what_comes_has_an_owner()
     assert_eq!(fresh.now(), state.directory.now());
     assert!(fresh.now().users.contains_key("ann"));
     assert_eq!(fresh.now().parties.id("farm"), Some(1));
+}
+
+#[test]
+fn before_all_nodes_know_of_named_queries_none_is_made() {
+    let mut state = State::of(2);
+    assert!(is_refused(&state.name_a_query()));
+    assert_eq!(state.directory.now().parties.id("farm"), None);
+    assert_eq!(queries::query(&state.connection, 1, "all").unwrap(), None);
+    assert!(
+        queries::subscriptions(&state.connection)
+            .unwrap()
+            .is_empty()
+    );
+    state.upgrade(3);
+    assert!(!is_refused(&state.name_a_query()));
+    // The party has its number on every node, and in what requests see.
+    let party = state.directory.now().parties.id("farm").unwrap();
+    let made = queries::query(&state.connection, party, "all").unwrap();
+    assert_eq!(made.unwrap().definition, "{}");
 }

@@ -318,7 +318,7 @@ impl Node {
 
     /// What this node says of the tree.
     pub async fn tree(&self) -> Tree {
-        let note = self.text("/checkpoint").await;
+        let note = self.text("/checkpoint?fresh=true").await;
         let mut lines = note.lines().map(str::to_owned);
         let mut line = || lines.next().expect("three lines");
         Tree {

@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use crate::documents;
+use crate::epcis::{Event, Limits};
 use crate::ledger::block::Block;
 use crate::machine::read::{Keyring, StoredEntry};
 
@@ -26,30 +28,42 @@ pub struct Progress {
     pub closed: bool,
 }
 
+/// The longest document whose event is kept as well as it is read: that takes some times as much.
+const EVENT_BYTES_MAX: usize = 8 << 10;
+
 /// An entry on its way out.
 pub struct FedEntry {
     stored: StoredEntry,
     keys: Arc<dyn Keyring + Send + Sync>,
     document: OnceLock<Option<Bytes>>,
+    event: OnceLock<Option<Arc<Event>>>,
 }
 
 impl FedEntry {
-    pub(super) fn new(stored: StoredEntry, keys: Arc<dyn Keyring + Send + Sync>) -> Self {
-        Self {
-            stored,
-            keys,
-            document: OnceLock::new(),
-        }
-    }
-
-    pub(super) fn stored(&self) -> &StoredEntry {
+    pub(in crate::api) fn stored(&self) -> &StoredEntry {
         &self.stored
     }
 
     /// The event, if it can be read at all.
-    pub(super) fn document(&self) -> Option<&Bytes> {
+    pub(in crate::api) fn document(&self) -> Option<&Bytes> {
         let opened = || self.stored.document(&*self.keys).map(Bytes::from);
         self.document.get_or_init(opened).as_ref()
+    }
+
+    /// The event for a query to look at, read once for however many.
+    pub(in crate::api) fn event(&self) -> Option<Arc<Event>> {
+        let document = self.document()?;
+        let read = || match documents::read(document, &Limits::stored()) {
+            Ok(event) => Some(Arc::new(event)),
+            Err(reason) => {
+                tracing::warn!(entry = self.stored.index, reason, "an event cannot be read");
+                None
+            }
+        };
+        if document.len() > EVENT_BYTES_MAX {
+            return read();
+        }
+        self.event.get_or_init(read).clone()
     }
 }
 
@@ -102,8 +116,13 @@ impl Feed {
     }
 
     /// An entry on its way out.
-    pub(super) fn fed(&self, entry: StoredEntry) -> FedEntry {
-        FedEntry::new(entry, Arc::clone(&self.0.keys))
+    pub(in crate::api) fn fed(&self, stored: StoredEntry) -> FedEntry {
+        FedEntry {
+            stored,
+            keys: Arc::clone(&self.0.keys),
+            document: OnceLock::new(),
+            event: OnceLock::new(),
+        }
     }
 
     /// Forgets the content of entries that were erased.
@@ -145,7 +164,7 @@ impl Feed {
     }
 
     /// Up to `limit` entries from `from` on; nothing if they are not kept any more.
-    pub(super) fn entries(&self, from: u64, limit: usize) -> Option<Vec<Arc<FedEntry>>> {
+    pub(in crate::api) fn entries(&self, from: u64, limit: usize) -> Option<Vec<Arc<FedEntry>>> {
         let kept = self.0.kept.read().unwrap_or_else(PoisonError::into_inner);
         page(&kept.entries, |entry| entry.stored.index, from, limit)
     }

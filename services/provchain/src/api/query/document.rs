@@ -15,8 +15,14 @@ pub struct Found {
 
 /// The document. Each event means what it meant when it was captured: the context that all of them
 /// have is the document's, and otherwise each keeps its own. Their `recordTime` is the ledger's
-/// (EPCIS 2.0, section 7.4.1: ignored in a capture, present in an answer).
-pub(super) fn of(mut found: Vec<Found>, created_ms: u64) -> Value {
+/// (EPCIS 2.0, section 7.4.1: ignored in a capture, present in an answer). `query` is the name of what
+/// found them, `subscription` the id of what they are sent for.
+pub(crate) fn of(
+    mut found: Vec<Found>,
+    created_ms: u64,
+    query: &str,
+    subscription: Option<&str>,
+) -> Value {
     let shared = match found.split_first() {
         Some((first, rest)) => {
             let context = first.event.get("@context");
@@ -33,15 +39,19 @@ pub(super) fn of(mut found: Vec<Found>, created_ms: u64) -> Value {
         one.event.insert("recordTime".to_owned(), recorded.into());
     }
     let events = found.into_iter().map(|one| Value::Object(one.event));
+    let mut results = Map::new();
+    results.insert("queryName".to_owned(), query.into());
+    if let Some(subscription) = subscription {
+        results.insert("subscriptionID".to_owned(), subscription.into());
+    }
+    let events = json!({ "eventList": events.collect::<Vec<_>>() });
+    results.insert("resultsBody".to_owned(), events);
     json!({
         "@context": shared.unwrap_or_else(|| json!([CONTEXT_URLS[0]])),
         "type": "EPCISQueryDocument",
         "schemaVersion": "2.0",
         "creationDate": kit::clock::rfc3339(created_ms),
-        "epcisBody": { "queryResults": {
-            "queryName": "SimpleEventQuery",
-            "resultsBody": { "eventList": events.collect::<Vec<_>>() },
-        } },
+        "epcisBody": { "queryResults": results },
     })
 }
 
@@ -95,7 +105,7 @@ mod tests {
                 .iter()
                 .flat_map(|one| statements(&Value::Object(one.event.clone())));
             let alone: Vec<String> = alone.collect();
-            let document = of(others, 0);
+            let document = of(others, 0, "SimpleEventQuery", None);
             assert_eq!(statements(&document), alone, "{document}");
             let events = &document["epcisBody"]["queryResults"]["resultsBody"]["eventList"];
             let events = events.as_array().unwrap();

@@ -1,11 +1,11 @@
 //! Tiles: 256 hashes of complete subtrees side by side.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use super::super::{Digest, Error};
 use super::node_hash;
 use super::prove::HashSource;
+use super::tile_path::TilePath;
 
 /// The height of the tree that a tile spans.
 pub const TILE_HEIGHT: u32 = 8;
@@ -53,18 +53,12 @@ impl Tile {
     /// `tile/0/x001/x234/067` or `tile/0/004.p/17`.
     #[must_use]
     pub fn path(&self) -> String {
-        let digits = self.index.to_string();
-        let digits = format!("{digits:0>width$}", width = digits.len().div_ceil(3) * 3);
-        let mut path = format!("tile/{}", self.level);
-        for start in (0..digits.len()).step_by(3) {
-            let more = if start + 3 < digits.len() { "x" } else { "" };
-            // Writing to a string cannot fail.
-            let _ = write!(path, "/{more}{}", &digits[start..start + 3]);
-        }
-        if self.hashes.len() < TILE_WIDTH {
-            let _ = write!(path, ".p/{}", self.hashes.len());
-        }
-        path
+        let path = TilePath {
+            level: Some(self.level),
+            index: self.index,
+            width: self.hashes.len(),
+        };
+        format!("tile/{path}")
     }
 
     /// The root of the subtree that a full tile spans: its hash in the level above.

@@ -1,5 +1,7 @@
 //! The paths under which `tlog-tiles` serves a tree.
 
+use std::fmt;
+
 use super::super::Error;
 use super::tile::TILE_WIDTH;
 
@@ -49,6 +51,26 @@ impl TilePath {
             index,
             width,
         })
+    }
+}
+
+impl fmt::Display for TilePath {
+    /// Writes what [`parse`](Self::parse) reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.level {
+            Some(level) => write!(f, "{level}")?,
+            None => f.write_str("entries")?,
+        }
+        let digits = self.index.to_string();
+        let digits = format!("{digits:0>width$}", width = digits.len().div_ceil(3) * 3);
+        for start in (0..digits.len()).step_by(3) {
+            let more = if start + 3 < digits.len() { "x" } else { "" };
+            write!(f, "/{more}{}", &digits[start..start + 3])?;
+        }
+        if self.width < TILE_WIDTH {
+            write!(f, ".p/{}", self.width)?;
+        }
+        Ok(())
     }
 }
 
@@ -149,6 +171,8 @@ mod tests {
             let path = tile.path();
             let parsed = TilePath::parse(path.strip_prefix("tile/").unwrap()).unwrap();
             prop_assert_eq!(parsed, TilePath { level: Some(level), index, width });
+            let bundle = TilePath { level: None, index, width };
+            prop_assert_eq!(TilePath::parse(&bundle.to_string()).unwrap(), bundle);
         }
 
         #[test]

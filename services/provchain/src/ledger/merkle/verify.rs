@@ -102,6 +102,41 @@ pub fn verify_subtree_consistency(
         }
         return matches(subroot, &empty_root(), "the empty tree has another root");
     }
+    let (sub, whole) = led_to(start, end, size, path, subroot)?;
+    matches(&sub, subroot, "the path does not lead to the first root")?;
+    matches(&whole, root, "the path does not lead to the second root")
+}
+
+/// The root over the first `size1` leaves of the very tree of `size2` leaves under `root2`, as a
+/// consistency path shows it. Where it is not the root that a log signed for `size1`, the path proves
+/// that the two are of different histories. `root1` is the candidate, which a path leaves out where
+/// the first tree is a whole subtree of the second.
+///
+/// # Errors
+/// [`Error::Proof`] for a path that does not lead to `root2`: it shows nothing.
+pub fn beginning_of(
+    size1: u64,
+    size2: u64,
+    path: &[Digest],
+    root1: &Digest,
+    root2: &Digest,
+) -> Result<Digest, Error> {
+    if size1 == 0 || size1 > size2 {
+        return Err(Error::Proof("the sizes are not 0 < first <= second"));
+    }
+    let (sub, whole) = led_to(0, size1, size2, path, root1)?;
+    matches(&whole, root2, "the path does not lead to the second root")?;
+    Ok(sub)
+}
+
+/// The roots of the subtree `start..end`, which is not empty, and of the tree, to which a path leads.
+fn led_to(
+    start: u64,
+    end: u64,
+    size: u64,
+    path: &[Digest],
+    subroot: &Digest,
+) -> Result<(Digest, Digest), Error> {
     // The first and last leaf of the subtree and the last leaf of the tree, as nodes at the height
     // where the proof begins: the largest complete subtree on the subtree's right edge.
     let (mut first, mut node, mut last) = (start, end - 1, size - 1);
@@ -139,8 +174,7 @@ pub fn verify_subtree_consistency(
     if last != 0 {
         return Err(Error::Proof("the path is too short"));
     }
-    matches(&sub, subroot, "the path does not lead to the first root")?;
-    matches(&whole, root, "the path does not lead to the second root")
+    Ok((sub, whole))
 }
 
 /// A subtree is one that the tree's own splitting can contain, or an empty one.

@@ -100,11 +100,16 @@ impl VerifierKey {
     }
 
     /// Whether the signature claims to be by this key.
-    pub(super) fn claims(&self, signature: &NoteSignature) -> bool {
+    #[must_use]
+    pub fn claims(&self, signature: &NoteSignature) -> bool {
         self.id == signature.id && self.name == signature.name
     }
 
-    pub(super) fn verify(&self, text: &str, signature: &NoteSignature) -> Result<(), Error> {
+    /// Verifies one signature under a text.
+    ///
+    /// # Errors
+    /// [`Error::Signature`].
+    pub fn verify(&self, text: &str, signature: &NoteSignature) -> Result<(), Error> {
         let valid = match self.signature_type {
             SignatureType::Ed25519 => self.verify_bytes(text.as_bytes(), &signature.bytes),
             SignatureType::Cosignature => {
@@ -275,7 +280,11 @@ fn check_id(what: &'static str, id: u32, claimed: &str) -> Result<(), Error> {
     Err(Error::malformed(what, "the id is not that of the key"))
 }
 
-pub(super) fn check_name(name: &str) -> Result<(), Error> {
+/// Whether a key can have this name.
+///
+/// # Errors
+/// [`Error::Malformed`].
+pub fn check_name(name: &str) -> Result<(), Error> {
     if name.is_empty()
         || name
             .chars()

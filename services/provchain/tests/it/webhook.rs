@@ -1,0 +1,166 @@
+//! A real receiver of what subscribers are sent, on this machine.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::Value;
+
+use super::cluster::until;
+
+/// What a receiver does with what it gets.
+#[derive(Clone, Debug)]
+pub enum Behaviour {
+    /// Answers this.
+    Answer(u16),
+    /// Sends the client elsewhere.
+    Redirect(String),
+    /// Does not answer.
+    Hang,
+    /// Answers 200, and does not stop talking.
+    Endless,
+    /// Takes one event at a time.
+    One,
+}
+
+/// One delivery that was taken.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub signature: Option<String>,
+    pub body: Bytes,
+}
+
+impl Delivery {
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("JSON")
+    }
+
+    /// The ids of its events.
+    pub fn ids(&self) -> Vec<String> {
+        let document = self.json();
+        let events = document["epcisBody"]["queryResults"]["resultsBody"]["eventList"].clone();
+        let events = events.as_array().expect("a list").iter();
+        let id = |event: &Value| event["eventID"].as_str().expect("an id").to_owned();
+        events.map(id).collect()
+    }
+}
+
+/// A receiver.
+pub struct Receiver {
+    pub address: SocketAddr,
+    kept: Arc<Kept>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+struct Kept {
+    behaviour: Mutex<Behaviour>,
+    taken: Mutex<Vec<Delivery>>,
+    /// Everything that came, whatever became of it.
+    calls: Mutex<usize>,
+}
+
+impl Receiver {
+    pub async fn start() -> Self {
+        Self::at("127.0.0.1:0").await
+    }
+
+    pub async fn at(address: &str) -> Self {
+        let kept = Arc::new(Kept {
+            behaviour: Mutex::new(Behaviour::Answer(200)),
+            taken: Mutex::default(),
+            calls: Mutex::default(),
+        });
+        let listener = tokio::net::TcpListener::bind(address).await;
+        let listener = listener.expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let app = Router::new().fallback(take).with_state(Arc::clone(&kept));
+        let task = tokio::spawn(async move {
+            axum::serve(listener, app).await.expect("served");
+        });
+        Self {
+            address,
+            kept,
+            task,
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/callback", self.address)
+    }
+
+    pub fn behave(&self, behaviour: Behaviour) {
+        *self.kept.behaviour.lock().unwrap() = behaviour;
+    }
+
+    pub fn taken(&self) -> Vec<Delivery> {
+        self.kept.taken.lock().unwrap().clone()
+    }
+
+    pub fn calls(&self) -> usize {
+        *self.kept.calls.lock().unwrap()
+    }
+
+    /// The ids of all events that were taken, in their order.
+    pub fn ids(&self) -> Vec<String> {
+        self.taken().iter().flat_map(Delivery::ids).collect()
+    }
+
+    /// Waits until the event with this id has come; gives all ids.
+    pub async fn until_id(&self, id: &str) -> Vec<String> {
+        until(&format!("{id} is delivered"), async || {
+            self.ids().iter().any(|one| one == id)
+        })
+        .await;
+        self.ids()
+    }
+
+    /// Waits until there have been more calls than `before`.
+    pub async fn until_called(&self, before: usize) {
+        until("the receiver is called", async || self.calls() > before).await;
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn take(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) -> Response {
+    *kept.calls.lock().unwrap() += 1;
+    let signature = headers.get("gs1-signature");
+    let signature = signature.map(|value| value.to_str().expect("text").to_owned());
+    let delivery = Delivery { signature, body };
+    let behaviour = kept.behaviour.lock().unwrap().clone();
+    let take = || kept.taken.lock().unwrap().push(delivery.clone());
+    match behaviour {
+        Behaviour::Answer(status) => {
+            if status < 300 {
+                take();
+            }
+            StatusCode::from_u16(status)
+                .expect("a status")
+                .into_response()
+        }
+        Behaviour::Redirect(to) => {
+            (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response()
+        }
+        Behaviour::Hang => std::future::pending().await,
+        Behaviour::Endless => {
+            take();
+            let chunk = Bytes::from(vec![b' '; 1 << 16]);
+            let stream =
+                futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(chunk.clone()));
+            Body::from_stream(stream).into_response()
+        }
+        Behaviour::One if delivery.ids().len() > 1 => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Behaviour::One => {
+            take();
+            StatusCode::OK.into_response()
+        }
+    }
+}
