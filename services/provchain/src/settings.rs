@@ -224,6 +224,10 @@ impl kit::settings::Settings for Settings {
             "subscriptions.plain_http",
         ),
         (
+            "PROVCHAIN_SUBSCRIPTION_AUTHORITIES_FILE",
+            "subscriptions.authorities_file",
+        ),
+        (
             "PROVCHAIN_SUBSCRIPTION_FAILURES_MAX",
             "subscriptions.failures_max",
         ),

@@ -62,13 +62,16 @@ impl Signer {
         })
     }
 
-    /// The key that signs now.
+    /// The key that signs now. The next one does as soon as the ledger has taken in that the old one
+    /// handed over to it, and to no other.
     fn active(&self) -> std::result::Result<Arc<SigningKey>, ledger::Error> {
         let (own, next) = self.both();
-        let mut usable = [Some(own), next].into_iter().flatten();
-        let active = usable.find(|key| !self.retired.contains(&key.verifying_key().to_bytes()));
-        // The next key alone is none that the ledger knows: it counts once the old one is retired.
-        active.ok_or(RETIRED)
+        let Some(successor) = self.retired.successor(&public(&own)) else {
+            return Ok(own);
+        };
+        let next = next.filter(|next| public(next) == successor);
+        next.filter(|_| !self.retired.contains(&successor))
+            .ok_or(RETIRED)
     }
 
     /// The public key that signatures are verified with.
@@ -153,6 +156,10 @@ impl Signer {
         self.settle()?;
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (own, waiting) = self.both();
+        if self.retired.contains(&public(&own)) {
+            // Not even this.
+            return Err(Error::other(RETIRED.to_string()));
+        }
         let next = match waiting {
             Some(next) => next,
             None => create(&beside(&self.path))?,
@@ -178,8 +185,8 @@ impl Signer {
     pub fn settle(&self) -> Result<()> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let (own, next) = self.both();
-        let is_retired = self.retired.contains(&own.verifying_key().to_bytes());
-        let Some(next) = next.filter(|_| is_retired) else {
+        let successor = self.retired.successor(&public(&own));
+        let Some(next) = next.filter(|next| successor == Some(public(next))) else {
             return Ok(());
         };
         kit::fsync::rename(&beside(&self.path), &self.path)?;
@@ -210,6 +217,10 @@ pub struct Prepared {
     pub old: String,
     /// The new key.
     pub new: String,
+}
+
+fn public(key: &SigningKey) -> [u8; 32] {
+    key.verifying_key().to_bytes()
 }
 
 /// Where the next key waits.

@@ -62,7 +62,7 @@ pub struct Shown {
 
 /// Two checkpoints of one ledger that do not go together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Evidence {
     /// [`FORMAT`].
     pub format: String,

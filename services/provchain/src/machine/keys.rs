@@ -1,6 +1,6 @@
 //! The keys with which nodes sign: which there are, and which handed over to which.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use consensus::ApplyError;
@@ -14,25 +14,35 @@ use super::command::keys::change::Change;
 use super::command::keys::{ChangeKeys, PutCosigner, Succeed};
 use crate::ledger::succession::Succession;
 
-/// The keys that sign nothing any more, as the requests of a node see them; cheap to clone.
+/// The keys that sign nothing any more and those that they handed over to, as the requests of a node
+/// see them; cheap to clone.
 #[derive(Clone, Default)]
-pub struct RetiredKeys(Arc<RwLock<HashSet<[u8; 32]>>>);
+pub struct RetiredKeys(Arc<RwLock<Successors>>);
+
+/// By the public key that is retired.
+type Successors = HashMap<[u8; 32], [u8; 32]>;
 
 impl RetiredKeys {
     /// Whether this public key has handed over.
     #[must_use]
     pub fn contains(&self, public_key: &[u8; 32]) -> bool {
-        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        keys.contains(public_key)
+        self.successor(public_key).is_some()
     }
 
-    pub(super) fn replace(&self, keys: HashSet<[u8; 32]>) {
+    /// The public key that this one has handed over to.
+    #[must_use]
+    pub fn successor(&self, public_key: &[u8; 32]) -> Option<[u8; 32]> {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        keys.get(public_key).copied()
+    }
+
+    pub(super) fn replace(&self, keys: Successors) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
-    fn insert(&self, public_key: [u8; 32]) {
+    fn insert(&self, old: [u8; 32], new: [u8; 32]) {
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        keys.insert(public_key);
+        keys.insert(old, new);
     }
 }
 
@@ -95,13 +105,13 @@ pub fn successions(state: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// The keys that have handed over.
-pub(super) fn retired(state: &Connection) -> rusqlite::Result<HashSet<[u8; 32]>> {
+pub(super) fn retired(state: &Connection) -> rusqlite::Result<Successors> {
     if !super::schema::has_successions(state)? {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
     state
-        .prepare_cached("SELECT old FROM succession")?
-        .query_map([], |row| row.get(0))?
+        .prepare_cached("SELECT old, new FROM succession")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
@@ -114,14 +124,13 @@ pub(super) fn apply(
 ) -> Result<Reply, ApplyError> {
     match &change.change {
         Some(Change::PutCosigner(put)) => put_cosigner(state, put),
-        Some(Change::Succeed(succeed)) => {
-            let reply = succeed_key(state, origin, change, succeed)?;
-            if let Ok(old) = reply {
-                retired.insert(old);
-                return Ok(Reply::done());
+        Some(Change::Succeed(succeed)) => match succeed_key(state, origin, change, succeed)? {
+            Ok((old, new)) => {
+                retired.insert(old, new);
+                Ok(Reply::done())
             }
-            Ok(Reply::refused(&reply.err().unwrap_or_default()))
-        }
+            Err(reason) => Ok(Reply::refused(&reason)),
+        },
         None => Err(ApplyError::Diverged(
             "a change of keys is of a kind that this build does not know".into(),
         )),
@@ -141,14 +150,17 @@ fn put_cosigner(state: &Transaction<'_>, put: &PutCosigner) -> Result<Reply, App
     Ok(Reply::done())
 }
 
-/// Takes a succession in; gives the key that is retired, or why nothing was changed. The same one
-/// twice is done once.
+/// The key that is retired, and its successor.
+type Handed = ([u8; 32], [u8; 32]);
+
+/// Takes a succession in; gives the old and the new key, or why nothing was changed. The same one twice
+/// is done once.
 fn succeed_key(
     state: &Transaction<'_>,
     origin: &str,
     change: &ChangeKeys,
     succeed: &Succeed,
-) -> Result<Result<[u8; 32], String>, ApplyError> {
+) -> Result<Result<Handed, String>, ApplyError> {
     let refused = |reason: &str| Ok(Err(reason.to_owned()));
     let succession = match Succession::parse(&succeed.note) {
         Ok(succession) => succession,
@@ -170,7 +182,7 @@ fn succeed_key(
         .query_row([&old], |row| row.get(0))
         .optional()?;
     match successor {
-        Some(known) if known == new => return Ok(Ok(old)),
+        Some(known) if known == new => return Ok(Ok((old, new))),
         Some(_) => return refused("the old key has handed over already"),
         None => {}
     }
@@ -192,7 +204,7 @@ fn succeed_key(
         detail: String::new(),
     };
     access::audit(state, change.time_ms, &change.actor, &line)?;
-    Ok(Ok(old))
+    Ok(Ok((old, new)))
 }
 
 fn check_key(bytes: &[u8]) -> Result<(), &'static str> {

@@ -40,7 +40,7 @@ pub async fn run(
         .as_ref()
         .map(|tls| tls.watch(TLS_WATCH, shutdown.clone()));
     let (witness, mailboxes) = Witness::open(&settings)?;
-    println!("{}", witness.key());
+    tracing::info!(key = %witness.key(), ledgers = settings.ledgers.len(), "the witness runs");
     let fetcher = Fetcher::new(
         Duration::from_millis(settings.timeout_ms),
         settings.ca_file.as_deref(),

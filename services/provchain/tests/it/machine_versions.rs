@@ -2,19 +2,28 @@
 //! in another way.
 
 use consensus::{EntryInfo, Machine as _};
+use ed25519_dalek::SigningKey;
 use provchain::access::Visibility;
 use provchain::machine::command::access::change::Change as AccessChange;
 use provchain::machine::command::access::{ChangeAccess, PutUser};
+use provchain::machine::command::keys::change::Change as KeysChange;
+use provchain::machine::command::keys::{ChangeKeys, PutCosigner, Succeed};
 use provchain::machine::command::queries::change::Change as QueriesChange;
 use provchain::machine::command::queries::{ChangeQueries, PutQuery, QueryName};
-use provchain::machine::command::{Capture, Command, Entry, Found, Reply, change, reply};
+use provchain::machine::command::{
+    Capture, Command, Entry, Found, RegisterNode, Reply, Seal, change, reply,
+};
+use provchain::machine::keys::{self, RetiredKeys};
 use provchain::machine::queries;
 use provchain::machine::read;
 use provchain::machine::{Ledger, SharedDirectory};
 use rusqlite::Connection;
 
 use super::ledger_fixture::{entry_key, new_entry};
+use provchain::ledger::block::Tip;
 use provchain::ledger::key::Custody;
+use provchain::ledger::note::{SignatureType, SignerKey};
+use provchain::ledger::succession::Succession;
 
 /// A founded ledger whose machine is of this version.
 pub struct State {
@@ -94,6 +103,54 @@ impl State {
             ..ChangeAccess::default()
         }))
     }
+
+    fn keys(&mut self, change: KeysChange) -> Reply {
+        self.apply(change::Change::Keys(ChangeKeys {
+            time_ms: 5,
+            actor: "ann".into(),
+            change: Some(change),
+        }))
+    }
+
+    fn register(&mut self, seed: u8) -> Reply {
+        self.apply(change::Change::RegisterNode(RegisterNode {
+            name: "node1".into(),
+            public_key: public(seed).to_vec(),
+            time_ms: 1,
+        }))
+    }
+
+    fn seal(&mut self, seed: u8, first: bool) -> Reply {
+        let tip = match read::last_block(&self.connection).unwrap() {
+            Some(block) if !first => Tip::after(&block.header),
+            _ => Tip::of_new_ledger(ORIGIN),
+        };
+        let size = read::founded(&self.connection).unwrap().unwrap().size;
+        let root = read::root(&self.connection, size).unwrap();
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        let header = tip.next(size, root, 1, &key.verifying_key()).unwrap();
+        let block = header.sign(&key).encode().to_vec();
+        self.apply(change::Change::Seal(Seal { block }))
+    }
+}
+
+const ORIGIN: &str = "ledger.example/versions";
+
+fn public(seed: u8) -> [u8; 32] {
+    SigningKey::from_bytes(&[seed; 32])
+        .verifying_key()
+        .to_bytes()
+}
+
+fn succeed(origin: &str, old: u8, new: u8) -> KeysChange {
+    let key = |seed: u8| {
+        let key = SigningKey::from_bytes(&[seed; 32]);
+        SignerKey::new(origin, SignatureType::Ed25519, key).unwrap()
+    };
+    KeysChange::Succeed(Succeed {
+        note: Succession::sign(4, &key(old), &key(new)).unwrap(),
+        cosigner: public(new + 100).to_vec(),
+    })
 }
 
 impl State {
@@ -185,4 +242,77 @@ fn before_all_nodes_know_of_named_queries_none_is_made() {
     let party = state.directory.now().parties.id("farm").unwrap();
     let made = queries::query(&state.connection, party, "all").unwrap();
     assert_eq!(made.unwrap().definition, "{}");
+}
+
+fn before_all_nodes_know_of_successions_no_key_hands_over() {
+    let mut state = State::of(2);
+    state.register(1);
+    let put = KeysChange::PutCosigner(PutCosigner {
+        node: public(1).to_vec(),
+        cosigner: public(101).to_vec(),
+    });
+    assert!(is_refused(&state.keys(put.clone())));
+    assert!(is_refused(&state.keys(succeed(ORIGIN, 1, 2))));
+    let known = keys::node_keys(&state.connection).unwrap();
+    assert_eq!((known.len(), known[0].cosigner), (1, None));
+    state.upgrade(3);
+    assert!(!is_refused(&state.keys(put)));
+    assert!(!is_refused(&state.keys(succeed(ORIGIN, 1, 2))));
+}
+
+#[test]
+fn a_key_hands_over_once_by_a_note_of_its_ledger_and_seals_nothing_afterwards() {
+    let mut state = State::of(3);
+    state.register(1);
+    state.register(7);
+    state.capture(1, Visibility::Public);
+    assert!(!is_refused(&state.seal(1, true)));
+    let forged = match succeed(ORIGIN, 1, 2) {
+        KeysChange::Succeed(succeed) => KeysChange::Succeed(Succeed {
+            note: succeed.note.replace("\n4\n", "\n5\n"),
+            ..succeed
+        }),
+        other @ KeysChange::PutCosigner(_) => other,
+    };
+    for refused in [
+        forged,
+        succeed("ledger.example/other", 1, 2),
+        succeed(ORIGIN, 3, 2),
+        succeed(ORIGIN, 1, 7),
+    ] {
+        assert!(is_refused(&state.keys(refused.clone())), "{refused:?}");
+    }
+    assert!(!is_refused(&state.keys(succeed(ORIGIN, 1, 2))));
+    // A retry has one effect, and a second successor none.
+    assert!(!is_refused(&state.keys(succeed(ORIGIN, 1, 2))));
+    assert!(is_refused(&state.keys(succeed(ORIGIN, 1, 3))));
+    let known = keys::node_keys(&state.connection).unwrap();
+    let shown: Vec<_> = known
+        .iter()
+        .map(|key| {
+            (
+                key.public_key,
+                &*key.node,
+                key.cosigner,
+                key.succession.is_some(),
+            )
+        })
+        .collect();
+    let new = (public(2), "node1", Some(public(102)), false);
+    assert_eq!(shown.len(), 3);
+    assert!(
+        shown.contains(&(public(1), "node1", None, true)) && shown.contains(&new),
+        "{shown:?}"
+    );
+
+    state.capture(2, Visibility::Public);
+    assert!(is_refused(&state.seal(1, false)));
+    assert!(!is_refused(&state.seal(2, false)));
+    // What requests see is what a node reads that starts on these rows.
+    let retired = RetiredKeys::default();
+    Ledger::default()
+        .with_retired(retired.clone())
+        .load(&state.connection)
+        .unwrap();
+    assert!(retired.contains(&public(1)) && !retired.contains(&public(2)));
 }

@@ -2,12 +2,16 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, header};
+use kit::serve::Limits;
+use kit::shutdown::Shutdown;
+use kit::tls::{ServerTls, Tls};
 use serde_json::Value;
 
 use super::cluster::until;
@@ -65,21 +69,28 @@ struct Kept {
 
 impl Receiver {
     pub async fn start() -> Self {
-        Self::at("127.0.0.1:0").await
+        Self::with(None).await
     }
 
-    pub async fn at(address: &str) -> Self {
+    /// One that is spoken to over TLS.
+    pub async fn over_tls(tls: &Tls) -> Self {
+        Self::with(Some(tls.server())).await
+    }
+
+    async fn with(tls: Option<ServerTls>) -> Self {
         let kept = Arc::new(Kept {
             behaviour: Mutex::new(Behaviour::Answer(200)),
             taken: Mutex::default(),
             calls: Mutex::default(),
         });
-        let listener = tokio::net::TcpListener::bind(address).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a listener");
         let address = listener.local_addr().expect("an address");
         let app = Router::new().fallback(take).with_state(Arc::clone(&kept));
         let task = tokio::spawn(async move {
-            axum::serve(listener, app).await.expect("served");
+            let shutdown = Shutdown::new(Duration::ZERO);
+            let served = kit::serve::serve(listener, app, tls, Limits::default(), shutdown);
+            served.await.expect("served");
         });
         Self {
             address,

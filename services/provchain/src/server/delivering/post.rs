@@ -179,8 +179,8 @@ mod tests {
         };
         let post = Post::new(&settings);
         for host in ["127.0.0.1", "0x7f000001", "localhost"] {
-            let sent = post.send(&format!("http://{host}:{port}/"), "", Vec::new());
-            let refused = sent.await.unwrap_err();
+            let dest = format!("http://{host}:{port}/");
+            let refused = post.send(&dest, "", Vec::new()).await.unwrap_err();
             assert!(matches!(refused, PostError::Destination(_)), "{refused}");
         }
         // A name that is not known for what it stands for is found out when it is resolved.

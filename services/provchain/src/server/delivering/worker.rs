@@ -17,8 +17,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 const NAP_MS: u64 = 30_000;
 /// What was looked at in vain is marked after so long, or after so many entries.
 const QUIET: (Duration, u64) = (Duration::from_secs(60), 4_096);
-/// A receiver that takes longer for an answer is served among those that are slow.
-const SLOW: Duration = Duration::from_secs(2);
+/// A receiver that takes longer for an answer is served among those that are slow, until it has been
+/// quicker so many times in a row: who is slow every other time would hold up others as well.
+const SLOW: (Duration, u8) = (Duration::from_secs(2), 16);
 
 /// Serves a subscription.
 pub(super) struct Worker {
@@ -30,7 +31,8 @@ pub(super) struct Worker {
     marked: (u64, Instant),
     /// Events that its receiver takes at a time.
     events_max: usize,
-    slow: bool,
+    /// Deliveries for which it is served among the slow ones.
+    slow_for: u8,
 }
 
 /// One run of the query.
@@ -58,7 +60,7 @@ impl Worker {
             subscription,
             next,
             events_max: MESSAGE_EVENTS_MAX,
-            slow: false,
+            slow_for: 0,
         }
     }
 
@@ -135,14 +137,18 @@ impl Worker {
         }
         if !self.subscription.schedule.is_empty() {
             self.subscription.run_ms = run.time_ms;
-            self.mark(None).await;
+            // Of a run that found nothing the log hears now and then.
+            let (entry, since) = self.marked;
+            if told || self.subscription.next > entry || since.elapsed() >= QUIET.0 {
+                self.mark(None).await;
+            }
         }
         Ok(())
     }
 
     /// Looks once, and delivers what is found; whether the subscriber was told something.
     async fn step(&mut self, watched: &Watched, run: &Run) -> Result<bool, Ended> {
-        let place = self.office.place(self.slow).await.ok_or(Ended)?;
+        let place = self.office.place(self.slow_for > 0).await.ok_or(Ended)?;
         let looked = self.look(watched, run).await;
         let (from, until) = (self.subscription.next, run.until);
         match looked {
@@ -195,7 +201,11 @@ impl Worker {
         let post = &self.office.post;
         let sent = post.send(&one.dest, &one.signature_token, body.into_bytes());
         let sent = sent.await;
-        self.slow = begun.elapsed() >= SLOW || matches!(sent, Err(PostError::Slow));
+        self.slow_for = if begun.elapsed() >= SLOW.0 || matches!(sent, Err(PostError::Slow)) {
+            SLOW.1
+        } else {
+            self.slow_for.saturating_sub(1)
+        };
         let outcome = if sent.is_ok() { "delivered" } else { "failed" };
         metrics::counter!("provchain_deliveries_total", "outcome" => outcome).increment(1);
         sent

@@ -42,14 +42,14 @@ async fn add_checkpoint(
     State(witness): State<Witness>,
     body: Result<Bytes, axum::extract::rejection::BytesRejection>,
 ) -> Result<Response, Problem> {
-    let request = Request::parse(&body?).map_err(problem)?;
+    let request = Request::parse(&body?).map_err(|refusal| problem(&refusal))?;
     let signed = request.signed.clone();
     let origin = &signed.checkpoint().origin;
     let watched = witness
         .ledgers()
         .iter()
         .find(|watched| watched.origin == *origin);
-    let watched = watched.ok_or_else(|| problem(Refusal::Unknown(origin.clone())))?;
+    let watched = watched.ok_or_else(|| problem(&Refusal::Unknown(origin.clone())))?;
     match witness.cosign(watched, request).await {
         Ok(cosigned) => Ok(text(format!("{}\n", cosigned.line))),
         Err(NotCosigned::Failed(reason)) => Err(Problem::internal(reason)),
@@ -65,13 +65,13 @@ async fn add_checkpoint(
             if matches!(refusal, Refusal::Unproven(_)) {
                 watched.examine(signed);
             }
-            Err(problem(refusal))
+            Err(problem(&refusal))
         }
     }
 }
 
-fn problem(refusal: Refusal) -> Problem {
-    let status = match &refusal {
+fn problem(refusal: &Refusal) -> Problem {
+    let status = match refusal {
         Refusal::Malformed(_) => StatusCode::BAD_REQUEST,
         Refusal::Unknown(_) => StatusCode::NOT_FOUND,
         Refusal::Untrusted(_) | Refusal::Split(_) => StatusCode::FORBIDDEN,
