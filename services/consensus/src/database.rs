@@ -141,6 +141,8 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
                     "FULL"
                 },
             )?;
+            // What a machine deletes is overwritten: it may do so for somebody who wants it gone.
+            connection.pragma_update(None, "secure_delete", true)?;
             // Checkpoints are made by their own connection.
             connection.pragma_update(None, "wal_autocheckpoint", 0)?;
         }

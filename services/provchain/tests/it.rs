@@ -4,6 +4,7 @@
 mod it {
     mod api_access;
     mod api_capture;
+    mod api_erasure;
     mod api_idempotence;
     mod api_live;
     mod api_named_queries;
@@ -22,6 +23,8 @@ mod it {
     mod cli_commands;
     mod cluster;
     mod cluster_cosigning;
+    mod cluster_erasure;
+    mod cluster_erasure_faults;
     mod cluster_faults;
     mod cluster_hostile;
     mod cluster_index;
@@ -45,6 +48,8 @@ mod it {
     mod export_forged;
     mod export_tree;
     mod gs1_suite;
+    mod index_erasure;
+    mod keys_channel;
     mod ledger_codecs;
     mod ledger_entry;
     mod ledger_evidence;
@@ -53,6 +58,7 @@ mod it {
     mod ledger_note;
     mod ledger_proof;
     mod ledger_succession;
+    mod machine_subjects;
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
