@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod cli;
 mod cluster;
 mod codec;
@@ -24,6 +25,10 @@ mod status;
 mod subscribe;
 mod wire;
 
+pub use self::backup::{DatabaseBackup, StateBackup};
+pub use self::cli::backup::{
+    BackupCommand, BackupJob, run as run_backup, scratch as backup_scratch,
+};
 pub use self::cli::{ClusterCommand, run as run_command};
 pub use self::cluster::{Cluster, Proposed, RequestId, Session};
 pub use self::machine::{ApplyError, EntryInfo, Machine};
