@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod backup;
 mod capture;
 mod folder;
 mod hash;
@@ -60,6 +61,8 @@ enum Command {
     Token(token::Arguments),
     /// Make the first administrator
     Admin(admin::Arguments),
+    /// Make, list, check and restore backups
+    Backup(backup::Arguments),
     /// Look at the cluster and change who is in it
     Cluster {
         /// `host:port` of the node to ask; by default the one of the settings
@@ -86,6 +89,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
         Command::Token(token) => token.run(&arguments.settings).map(|()| ExitCode::SUCCESS),
         Command::Admin(admin) => {
             block_on(admin.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Backup(backup) => {
+            block_on(backup.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
         }
         Command::Verify(verify) => verify.run(),
         Command::Hash(hash) => hash.run().map(|()| ExitCode::SUCCESS),

@@ -1,5 +1,6 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+pub mod backups;
 mod feeding;
 mod founding;
 mod indexing;
@@ -101,6 +102,13 @@ pub async fn run(
     let public = layered(limits.layer(asked).merge(peer_routes));
     let operations = settings.limits.layer(health.router(exposition));
 
+    let backups = tokio::spawn(backups::run(
+        cluster.clone(),
+        signer.clone(),
+        settings.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
     let tasks = [
         tokio::spawn(founding::run(
             cluster.clone(),
@@ -150,6 +158,7 @@ pub async fn run(
     for task in tasks {
         task.abort();
     }
+    backups.abort();
     operations_shutdown.request("the node has stopped");
     watched.await??;
     if let Some(watching) = watching {

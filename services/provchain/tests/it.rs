@@ -16,6 +16,9 @@ mod it {
     mod api_xml;
     mod cli_commands;
     mod cluster;
+    mod cluster_backup;
+    mod cluster_backup_forged;
+    mod cluster_backup_store;
     mod cluster_faults;
     mod cluster_index;
     mod cluster_operations;

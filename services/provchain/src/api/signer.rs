@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use ed25519_dalek::SigningKey;
 
+use crate::backup::Statement;
 use crate::ledger::Digest;
 use crate::ledger::block::{Block, Header};
 use crate::ledger::checkpoint::Checkpoint;
@@ -67,6 +68,31 @@ impl Signer {
     ) -> std::result::Result<String, crate::ledger::Error> {
         let signed = Checkpoint::new(origin, size, root)?.sign(&self.key(origin)?)?;
         Ok(signed.to_string())
+    }
+
+    /// Reads the key at `path`, which must be there.
+    ///
+    /// # Errors
+    /// What the file system says, and a file that is no key.
+    pub fn load(path: &Path) -> Result<Self> {
+        if path.exists() {
+            return Self::load_or_create(path);
+        }
+        Err(Error::new(
+            std::io::ErrorKind::NotFound,
+            format!("{} is not there", path.display()),
+        ))
+    }
+
+    /// The rows of a state, signed.
+    ///
+    /// # Errors
+    /// An origin that no note can have.
+    pub fn state(
+        &self,
+        statement: &Statement,
+    ) -> std::result::Result<String, crate::ledger::Error> {
+        statement.sign(&self.key(&statement.origin)?)
     }
 
     /// An answer of the ledger `origin`, signed.

@@ -10,13 +10,15 @@ use super::wal::Mended;
 use crate::ledger::Digest;
 use crate::ledger::identity::{Identity, LedgerSecret};
 use crate::machine::read::{self, Founded};
+use crate::server::backups::{CHECKPOINT, COSIGNED};
 use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 
 /// A ledger folder, opened for reading only.
 pub(super) struct Folder {
     state: Connection,
     founded: Option<Founded>,
-    checkpoint: PathBuf,
+    /// The node's checkpoint and, in a backup, one that witnesses have cosigned before it.
+    checkpoints: [PathBuf; 2],
     damage: Vec<String>,
     /// The copy that `state` reads, where SQLite would have passed over a damaged log in silence.
     _mended: Option<Mended>,
@@ -62,7 +64,7 @@ impl Folder {
         Ok(Self {
             state,
             founded,
-            checkpoint: path.join("checkpoint"),
+            checkpoints: [CHECKPOINT, COSIGNED].map(|name| path.join(name)),
             damage,
             _mended: mended,
         })
@@ -110,9 +112,8 @@ impl LedgerReader for Folder {
     }
 
     fn checkpoints(&mut self) -> rusqlite::Result<Vec<String>> {
-        Ok(std::fs::read_to_string(&self.checkpoint)
-            .into_iter()
-            .collect())
+        let notes = self.checkpoints.iter().map(std::fs::read_to_string);
+        Ok(notes.flatten().collect())
     }
 
     fn entries(&mut self, from: u64, limit: usize) -> rusqlite::Result<Vec<EntryRecord>> {

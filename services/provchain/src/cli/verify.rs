@@ -22,31 +22,29 @@ use crate::verify::{Report, Verifier, check_answer, check_dossier};
 /// What to check, and whom to trust.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A node's data folder (of a stopped node, or a copy), a proof file, an answer to a trace with
-    /// proofs, or the dossier of a recall
+    /// A node's data folder (of a stopped node, or a copy), a backup's, a proof file, an answer to a
+    /// trace with proofs, or the dossier of a recall
     path: PathBuf,
-    /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
-    #[arg(long = "key", value_name = "KEY")]
-    keys: Vec<String>,
-    /// A file with verifier keys, one a line
-    #[arg(long, value_name = "FILE")]
-    keys_file: Option<PathBuf>,
+    #[command(flatten)]
+    trust: TrustedKeys,
     /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
-impl Arguments {
-    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
-        let trusted = self.trusted()?;
-        if self.path.is_dir() {
-            self.folder(&trusted)
-        } else {
-            self.proof(&trusted)
-        }
-    }
+/// Keys that are known from outside.
+#[derive(Debug, Args)]
+pub(super) struct TrustedKeys {
+    /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
+    #[arg(long = "key", value_name = "KEY", global = true)]
+    keys: Vec<String>,
+    /// A file with verifier keys, one a line
+    #[arg(long, value_name = "FILE", global = true)]
+    keys_file: Option<PathBuf>,
+}
 
-    fn trusted(&self) -> anyhow::Result<Vec<VerifierKey>> {
+impl TrustedKeys {
+    pub(super) fn keys(&self) -> anyhow::Result<Vec<VerifierKey>> {
         let mut lines = self.keys.clone();
         if let Some(path) = &self.keys_file {
             let text = std::fs::read_to_string(path)
@@ -62,6 +60,17 @@ impl Arguments {
                     .with_context(|| format!("{line:?} is no verifier key"))
             })
             .collect()
+    }
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> anyhow::Result<ExitCode> {
+        let trusted = self.trust.keys()?;
+        if self.path.is_dir() {
+            self.folder(&trusted)
+        } else {
+            self.proof(&trusted)
+        }
     }
 
     fn proof(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
@@ -123,26 +132,9 @@ impl Arguments {
 
     fn folder(&self, trusted: &[VerifierKey]) -> anyhow::Result<ExitCode> {
         let mut folder = Folder::open(&self.path)?;
-        let secret = folder.secret();
-        let limits = Limits::stored();
-        let statements_of = |document: &[u8]| documents::statements_of(document, &limits);
-        let identifying_of = |document: &[u8]| documents::identifying_of(document, &limits);
-        let verifier = Verifier {
-            statements_of: &statements_of,
-            identities: secret.as_ref().map(|secret| (secret, &identifying_of as _)),
-            trusted,
-        };
-        let terminal = std::io::stderr().is_terminal();
-        let mut report = verifier.verify(&mut folder, &mut |progress| {
-            if terminal {
-                eprint!("\r{} of {} entries", progress.done, progress.total);
-                drop(std::io::stderr().flush());
-            }
-        });
-        if terminal {
-            eprintln!();
-        }
-        for reason in folder.damage() {
+        let mut report = run(&mut folder, trusted);
+        let misstated = super::backup::misstated(&self.path, trusted);
+        for reason in folder.damage().iter().chain(&misstated) {
             report.damages += 1;
             if !self.json {
                 println!("{reason}");
@@ -187,6 +179,30 @@ impl Arguments {
         }
         Ok(ExitCode::from(report.verdict().exit_status()))
     }
+}
+
+/// Verifies a whole ledger, and tells a terminal how far it is.
+pub(super) fn run(folder: &mut Folder, trusted: &[VerifierKey]) -> Report {
+    let secret = folder.secret();
+    let limits = Limits::stored();
+    let statements_of = |document: &[u8]| documents::statements_of(document, &limits);
+    let identifying_of = |document: &[u8]| documents::identifying_of(document, &limits);
+    let verifier = Verifier {
+        statements_of: &statements_of,
+        identities: secret.as_ref().map(|secret| (secret, &identifying_of as _)),
+        trusted,
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let report = verifier.verify(folder, &mut |progress| {
+        if terminal {
+            eprint!("\r{} of {} entries", progress.done, progress.total);
+            drop(std::io::stderr().flush());
+        }
+    });
+    if terminal {
+        eprintln!();
+    }
+    report
 }
 
 fn word(verdict: Verdict) -> String {
