@@ -8,7 +8,6 @@ use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::access::{self, AuditLine};
-use super::access::{self, AuditLine};
 use super::command::Reply;
 use super::command::keys::change::Change;
 use super::command::keys::{ChangeKeys, PutCosigner, Succeed};

@@ -244,6 +244,7 @@ fn before_all_nodes_know_of_named_queries_none_is_made() {
     assert_eq!(made.unwrap().definition, "{}");
 }
 
+#[test]
 fn before_all_nodes_know_of_successions_no_key_hands_over() {
     let mut state = State::of(2);
     state.register(1);
