@@ -94,8 +94,9 @@ docker:
 	@infra/scripts/docker.sh
 
 .PHONY: test
-test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones: [TEST_CONTAINERS=no]
+test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones: [TEST_CONTAINERS=no] [PAGES_SCREENSHOTS=…] (a folder)
 	@infra/scripts/setup.sh strace
+	@infra/scripts/setup.sh chromium
 	@$(step) "tests" cargo test --workspace --no-fail-fast -- --skip soak:: $(skip_containers)
 
 .PHONY: test-containers

@@ -4,6 +4,7 @@
 #   setup.sh             a C compiler, curl, git, Rust
 #   setup.sh shellcheck  what checks the scripts
 #   setup.sh strace      what records the writes of a process, for the tests of power cuts
+#   setup.sh chromium    a browser without a window, for the tests of the pages
 #   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -86,6 +87,15 @@ install_strace() {
   apt_install strace
 }
 
+install_chromium() {
+  local browser
+  for browser in chromium-headless-shell chromium google-chrome; do
+    command -v "$browser" >/dev/null && return
+  done
+  say "installing chromium without a window, and a font: tests look at the pages with it"
+  apt_install chromium-headless-shell fonts-dejavu-core
+}
+
 install_cargo_deny() {
   local tools=${TOOLS:-$PWD/target/tools}
   [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
@@ -103,6 +113,7 @@ case "${1:-}" in
     ;;
   shellcheck) install_shellcheck ;;
   strace) install_strace ;;
+  chromium) install_chromium ;;
   cargo-deny) install_cargo_deny ;;
   *) die "unknown tool: $1" ;;
 esac

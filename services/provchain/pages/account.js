@@ -81,7 +81,7 @@ export async function keys({ signal }) {
   const told = h("div", { "aria-live": "polite" });
   const refresh = async () => {
     const { apiKeys } = await json("/api/v1/api-keys", { signal });
-    list.replaceChildren(table("API keys", [...KEYS, ["", ({ id, label }) => removal(`Remove the key ${label || id}`, () => ask(path`/api/v1/api-keys/${id}`, { method: "DELETE" }), refresh, told)]],
+    list.replaceChildren(table("API keys", [...KEYS, ["Remove", ({ id, label }) => removal(`Remove the key ${label || id}`, () => ask(path`/api/v1/api-keys/${id}`, { method: "DELETE" }), refresh, told)]],
       apiKeys, { quiet: true, none: "There is none yet." }));
   };
   await refresh();

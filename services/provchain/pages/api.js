@@ -95,7 +95,7 @@ async function token() {
     } catch (error) {
       if (error.status !== 401) throw error;
       keep(null);
-      throw new Problem(401, "Your session has ended", "Log in again to go on.");
+      throw Object.assign(new Problem(401, "Your session has ended", "Log in again to go on."), { needsLogin: true });
     }
   }
   return current?.access ?? null;
@@ -107,8 +107,11 @@ export async function ask(path, options = {}) {
   const response = await send(path, options, held);
   if (response.ok) return response;
   const told = await Problem.of(response);
-  // A token that is refused makes nobody of its bearer: without it what is public can be read.
-  if (response.status === 401 && held) keep(null);
+  // A token that is refused makes nobody of its bearer: without it what is public can be read. A wrong
+  // password is answered with the same status.
+  const refused = response.headers.get("www-authenticate")?.includes("invalid_token");
+  told.needsLogin = response.status === 401 && (refused || !held);
+  if (refused && held) keep(null);
   throw told;
 }
 

@@ -36,7 +36,7 @@ export async function blocks({ query, signal }) {
     title: "Blocks",
     content: [
       h("p", { class: "lead" }, `${number(block.height + 1)} blocks. Each seals a run of entries and is signed by the node that made it.`),
-      table("Blocks, the newest first", COLUMNS, found.blocks.toReversed(), { quiet: true }),
+      table("Blocks, the newest first", COLUMNS, found.blocks.reverse(), { quiet: true }),
       pager(newer, from > 0 ? `#/blocks?until=${from - 1}` : null),
     ],
   };

@@ -1,7 +1,7 @@
 // The verify page: this browser checks a file by itself. What it asks the node for, it says.
 
 import { json, text } from "./api.js";
-import { badge, button, card, field, form, go, h, link, notice, number, table, time } from "./dom.js";
+import { badge, button, card, field, form, go, h, notice, number, table, time } from "./dom.js";
 import { named, thingsOf, typeBadge, where, word } from "./identifiers.js";
 import { parseKeys } from "./note.js";
 import { verify } from "./verify.js";
@@ -42,7 +42,7 @@ function content(entry) {
   if (entry.kind !== "whole") return "–";
   try {
     const event = JSON.parse(entry.disclosed.document);
-    return [typeBadge(event.type), ` ${word(event.bizStep)} `, thingsOf(event, 3), where(event) ? h("small", {}, ` ${named(where(event))}`) : null];
+    return [typeBadge(event.type), ` ${word(event.bizStep)} `, thingsOf(event), where(event) ? h("small", {}, ` ${named(where(event))}`) : null];
   } catch {
     return entry.disclosed.document.slice(0, 200);
   }
@@ -123,6 +123,7 @@ export async function check({ query, signal }) {
   const keys = h("textarea", { name: "keys", rows: 3, spellcheck: "false", class: "mono", placeholder: "name+id+key, one a line" });
   const origin = h("p", { class: "hint", role: "status" });
   const progress = h("p", { class: "hint", role: "status" });
+  const result = h("div", { "aria-live": "polite" });
   const named = button("Take the keys that this node names", async () => {
     keys.value = (await text("/api/v1/keys")).trim();
     origin.textContent = "This node named these keys. Compare them with what the ledger's operators published elsewhere: a node that lies would name its own.";
@@ -133,6 +134,7 @@ export async function check({ query, signal }) {
     field("Verifier keys that you trust", keys, "Of the nodes, from a source that you trust. Without one, a file can be refuted, and not be shown to be authentic."),
     h("div", { class: "actions" }, named), origin,
   ], "Check", async () => {
+    result.replaceChildren();
     const given = pasted.value.trim() || chosen;
     if (!given) return notice("warn", "Choose a file first, or paste its content.");
     const trusted = parseKeys(keys.value);
@@ -141,9 +143,9 @@ export async function check({ query, signal }) {
       progress.textContent = `${number(done)} of ${number(of)} entries…`;
     });
     progress.textContent = "";
-    const told = shown(report, performance.now() - began);
-    queueMicrotask(() => document.getElementById("verdict")?.focus());
-    return told;
+    result.replaceChildren(shown(report, performance.now() - began));
+    document.getElementById("verdict").focus();
+    return null;
   });
   whole.querySelector(".told").before(progress);
   const entry = query.get("entry");
@@ -158,9 +160,9 @@ export async function check({ query, signal }) {
   return {
     title: "Verify",
     content: [
-      h("p", { class: "lead" }, "Check a proof on this device. Nothing is sent anywhere: hashes, paths, encryption and signatures are computed by this page, after the ledger's published formats. ",
-        link("#/", "The node's checkpoint and keys")),
+      h("p", { class: "lead" }, "Check a proof on this device. Nothing is sent anywhere: hashes, paths, encryption and signatures are computed by this page, after the ledger's published formats. The page came from this node: if you do not trust the node, open it at one that you trust, or use provchain verify."),
       card("File and keys", whole),
+      result,
     ],
   };
 }

@@ -141,7 +141,7 @@ export function problem(error) {
   return h("div", { class: "notice bad", role: "alert" }, h("p", {}, h("strong", {}, error.title ?? "This did not work")),
     h("p", {}, error.message),
     details.length > 0 ? h("ul", {}, details.slice(0, 20).map((one) => h("li", {}, one.message ?? JSON.stringify(one)))) : null,
-    error.status === 401 ? h("p", {}, link("#/account", "Log in")) : null);
+    error.needsLogin ? h("p", {}, link("#/account", "Log in")) : null);
 }
 
 export const notice = (kind, ...content) => h("div", { class: `notice ${kind}` }, ...content);

@@ -5,7 +5,8 @@ import { BOX, layout } from "./graph.js";
 import { named } from "./identifiers.js";
 
 const TOLD = { transformation: "made into", aggregation: "packed into", transaction: "in one transaction with", lot: "the lot of" };
-const SCALE = { least: 0.2, most: 3, step: 1.25 };
+/** Sizes of the picture; `height` is the least in pixels. */
+const SCALE = { least: 0.2, readable: 0.75, whole: 1.1, most: 3, step: 1.25, height: 220 };
 /** Pixels that a pointer may move in a click. */
 const STILL = 4;
 
@@ -15,7 +16,7 @@ const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…
 function lines(box) {
   if (box.items.length === 1) {
     const [kind, value] = [box.kind, named(box.items[0]).slice(box.kind.length).trim()];
-    return [cut(value, 20), [kind, box.of].filter(Boolean).join(", ") || "item"];
+    return [cut(value, 18), [kind, box.of].filter(Boolean).join(", ") || "item"];
   }
   return [`${number(box.items.length)} × ${box.kind || "item"}`, box.of ?? "alike"];
 }
@@ -60,11 +61,16 @@ class Camera {
     this.scene.setAttribute("transform", `translate(${this.x} ${this.y}) scale(${this.scale})`);
   }
 
-  /** Shows all of it, or at a readable size as much as there is room for, beginning with `box`. */
-  fit(box) {
-    const { clientWidth: width, clientHeight: height } = this.frame;
+  /** Shows all of it, or at a size of `least` as much as there is room for, beginning with `box`. */
+  fit(box, least = SCALE.readable) {
+    // As high as the style has it, or less, if less is needed.
+    this.frame.style.height = "";
+    const width = this.frame.clientWidth;
+    const across = Math.min(SCALE.whole, Math.max(width / this.graph.width, least));
+    const height = Math.min(this.frame.clientHeight, Math.max(SCALE.height, this.graph.height * across));
+    this.frame.style.height = `${height}px`;
     const whole = Math.min(width / this.graph.width, height / this.graph.height);
-    this.scale = Math.min(1.2, Math.max(whole, 0.7));
+    this.scale = Math.min(SCALE.whole, Math.max(whole, least));
     this.x = Math.max(0, (width - this.graph.width * this.scale) / 2);
     this.y = (height - this.graph.height * this.scale) / 2;
     this.apply();
@@ -94,7 +100,10 @@ class Camera {
   }
 }
 
-/** Dragging with one pointer, zooming with two or with the wheel; a press without motion is a click. */
+/**
+ * Dragging with one pointer, zooming with two or with the wheel; a press without motion is a click. One finger
+ * up or down scrolls the page: whoever reads on a phone must get past the picture.
+ */
 function movable(frame, camera) {
   const pointers = new Map();
   let moved = 0;
@@ -114,7 +123,9 @@ function movable(frame, camera) {
       const other = [...pointers.values()].find((pointer) => pointer.pointerId !== event.pointerId);
       const apart = (pointer) => Math.hypot(pointer.clientX - other.clientX, pointer.clientY - other.clientY) || 1;
       const bounds = frame.getBoundingClientRect();
-      camera.zoom(apart(event) / apart(before), other.clientX - bounds.left, other.clientY - bounds.top);
+      const [x, y] = [(event.clientX + other.clientX) / 2, (event.clientY + other.clientY) / 2];
+      camera.pan(dx / 2, dy / 2);
+      camera.zoom(apart(event) / apart(before), x - bounds.left, y - bounds.top);
     }
     pointers.set(event.pointerId, event);
   });
@@ -195,9 +206,9 @@ export function drawing(answer, label, chosen) {
     h("div", { class: "tools", role: "group", "aria-label": "View" },
       button("−", () => camera.zoom(1 / SCALE.step), { "aria-label": "Smaller" }),
       button("+", () => camera.zoom(SCALE.step), { "aria-label": "Larger" }),
-      button("Fit", () => camera.fit(start))),
+      button("Fit", () => camera.fit(start, SCALE.least))),
     frame,
-    h("figcaption", {}, "Goods flow from left to right. Drag to move; choose a box to see its events. By keyboard: arrows, Enter, + and −.",
+    h("figcaption", {}, "Goods flow from left to right. Drag to move, two fingers zoom; choose a box to see its events. By keyboard: arrows, Enter, + and −.",
       graph.left > 0 ? ` ${number(graph.left)} boxes further away are in the table only.` : ""));
   return { shown, fit: () => camera.fit(start) };
 }

@@ -5,8 +5,8 @@
 
 import { short } from "./identifiers.js";
 
-export const BOX = { width: 168, height: 44 };
-const GAP = { x: 76, y: 16 };
+export const BOX = { width: 172, height: 44 };
+const GAP = { x: 52, y: 16 };
 const MARGIN = 20;
 /** Up to so many items each has a box of its own. */
 const SINGLE_MAX = 60;
@@ -79,7 +79,7 @@ function layer(boxes, edges) {
     }
   }
   // What nothing leads to stands just before what it leads to.
-  for (const box of order.toReversed()) {
+  for (const box of [...order].reverse()) {
     const next = after.get(box).filter((edge) => !edge.back).map((edge) => edge.target.column);
     if (next.length > 0 && !edges.some((edge) => edge.target === box)) box.column = Math.min(...next) - 1;
   }
@@ -95,7 +95,7 @@ function arrange(columns, edges) {
   }
   for (const column of columns) column.forEach((box, row) => { box.y = row; });
   for (let pass = 0; pass < PASSES; pass += 1) {
-    const ordered = pass % 2 === 0 ? columns : columns.toReversed();
+    const ordered = pass % 2 === 0 ? columns : [...columns].reverse();
     for (const column of ordered) {
       const wish = new Map(column.map((box) => {
         const beside = neighbours.get(box).map((other) => other.y);
@@ -142,7 +142,7 @@ export function layout(answer) {
     boxes: all,
     edges,
     left,
-    columns: present.map((column) => column.toSorted((a, b) => a.y - b.y)),
+    columns: present.map((column) => [...column].sort((a, b) => a.y - b.y)),
     width: 2 * MARGIN + present.length * (BOX.width + GAP.x) - GAP.x,
     height: Math.max(...all.map((box) => box.top)) + BOX.height + MARGIN,
   };

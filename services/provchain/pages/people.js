@@ -67,7 +67,7 @@ export async function users({ signal }) {
       ["Party", ({ party }) => party],
       ["State", ({ disabled }) => (disabled ? badge("disabled", "bad") : badge("active", "good"))],
       ["Comes in by", ({ password }) => (password ? "password" : "API keys only")],
-      ...(isAdmin() ? [["", edit]] : []),
+      ...(isAdmin() ? [["Change", edit]] : []),
     ], all, { quiet: true }));
   };
   await refresh();

@@ -46,7 +46,7 @@ function dossierOf(text, took) {
   const dossier = JSON.parse(text);
   const { summary, question: asked } = dossier;
   const name = `recall-${named(asked.item).replace(/[^A-Za-z0-9]+/g, "-")}.json`;
-  const byItems = dossier.places.toSorted((a, b) => b.itemsLastSeen - a.itemsLastSeen);
+  const byItems = [...dossier.places].sort((a, b) => b.itemsLastSeen - a.itemsLastSeen);
   return [
     h("p", { class: "lead", role: "status" }, `Recall of ${named(asked.item)}: found and proven in ${(took / 1000).toFixed(2)} s, as of ${number(dossier.asOf)} entries.`),
     summary.truncated ? notice("warn", "A limit cut the search short: more is affected than stands here.") : null,

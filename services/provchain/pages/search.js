@@ -2,11 +2,13 @@
 
 import { ask, query as queryString } from "./api.js";
 import { badge, button, card, field, form, go, h, link, notice, number, problem, select, table, time } from "./dom.js";
-import { named, place, thingsOf, traceLink, typeBadge, where, word } from "./identifiers.js";
+import { named, place, things, thingsOf, traceLink, typeBadge, where, word } from "./identifiers.js";
 
 const PAGE = 50;
 /** Names that are looked through for a part of them. */
 const NAMES_MAX = 5000;
+/** Newest events that are looked through for names of which there is no list. */
+const EVENTS_LOOKED_AT = 1000;
 
 const KINDS = [
   ["", "Anything"], ["item", "Item, batch or pallet"], ["party", "Party"], ["place", "Place"],
@@ -98,22 +100,42 @@ function readable(name) {
   }
 }
 
+/** Batches and parties that hold a text, of which the node keeps no list: from the newest events. */
+async function namesInEvents(part, signal) {
+  const { events } = await pageOf(`/events?perPage=${EVENTS_LOOKED_AT}`, signal);
+  const found = new Map();
+  const add = (name, kind) => name && readable(name).toLowerCase().includes(part) && found.set(name, kind);
+  for (const event of events) {
+    for (const [, name] of things(event)) add(name, "item");
+    for (const one of event.sourceList ?? []) add(one.source, partOf(one));
+    for (const one of event.destinationList ?? []) add(one.destination, partOf(one));
+  }
+  return found;
+}
+
+const partOf = ({ type }) => (String(type).endsWith("location") ? "place" : "party");
+
 async function names(find, signal) {
   const part = find.toLowerCase();
-  const lists = await Promise.all(["epcs", "bizLocations", "readPoints"].map((collection) => namesWith(part, collection, signal)));
-  const places = new Set([...lists[1].found, ...lists[2].found]);
-  const rows = [...lists[0].found.map((name) => [name, "item"]), ...[...places].map((name) => [name, "place"])];
-  const cut = lists.some((list) => list.cut)
-    ? notice("warn", `Only the first ${number(NAMES_MAX)} names of each kind were looked through.`) : null;
+  const [inEvents, ...lists] = await Promise.all([
+    namesInEvents(part, signal),
+    ...["epcs", "bizLocations", "readPoints"].map((collection) => namesWith(part, collection, signal)),
+  ]);
+  const kinds = inEvents;
+  for (const name of lists[0].found) kinds.set(name, "item");
+  for (const name of [...lists[1].found, ...lists[2].found]) kinds.set(name, "place");
+  const rows = [...kinds].sort(([a], [b]) => (named(a) < named(b) ? -1 : 1));
+  const limits = `Single things and places are searched in the node's lists, batches and parties in the newest ${number(EVENTS_LOOKED_AT)} events.`;
   return h("div", { class: "results" },
-    h("p", { class: "lead", role: "status" }, `${number(rows.length)} identifiers hold “${find}”.`), cut,
+    h("p", { class: "lead", role: "status" }, `${number(rows.length)} ${rows.length === 1 ? "identifier holds" : "identifiers hold"} “${find}”. `, h("small", {}, limits)),
+    lists.some((list) => list.cut) ? notice("warn", `Only the first ${number(NAMES_MAX)} names of each list were looked through.`) : null,
     table("Identifiers", [
       ["Identifier", ([name, kind]) => h("span", { class: "item" }, link(searchLink(name, kind), named(name)), h("small", {}, name))],
       ["Kind", ([, kind]) => kind],
       ["Trace", ([name, kind]) => (kind === "item"
         ? h("span", { class: "ways" }, link(traceLink(name, "up"), "Origin"), link(traceLink(name), "Whereabouts"))
         : "–")],
-    ], rows, { quiet: true, none: "None that you may read." }));
+    ], rows, { quiet: true, none: "None that you may read. A whole identifier is searched in all events." }));
 }
 
 export const searchLink = (find, by = "") => `#/events${queryString({ find, by })}`;

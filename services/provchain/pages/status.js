@@ -29,7 +29,8 @@ function members(cluster) {
     ["State", ({ reachable, name }) => (reachable || name === cluster.name ? badge("reachable", "good") : badge("not reachable", "bad"))],
     ["Round trip", ({ round_trip_ms }) => (typeof round_trip_ms === "number" ? `${round_trip_ms.toFixed(1)} ms` : "–"), "number"],
     ["Vote", ({ voter }) => (voter ? "votes" : "follows")],
-    ["Address", ({ address }) => h("code", { class: "mono" }, address)],
+    // Where nodes are is for those who oversee.
+    ...(cluster.members.some(({ address }) => address) ? [["Address", ({ address }) => h("code", { class: "mono" }, address)]] : []),
   ], cluster.members, { quiet: true });
 }
 
@@ -53,8 +54,8 @@ export async function status({ signal }) {
   let block;
   const rows = [];
 
-  const showFeed = () => feed.replaceChildren(table("Newest events", COLUMNS, rows.slice(0, NEWEST), {
-    quiet: true, none: "No event has been recorded yet that you may read.",
+  const showFeed = () => feed.replaceChildren(table("Newest events", COLUMNS, rows, {
+    quiet: true, none: ledger.size === 0 ? "No event has been recorded yet." : "None of the newest events is for you to read.",
   }));
   const showBlock = () => {
     newest.value.replaceChildren(block ? link(`#/blocks/${block.height}`, ago(block.time)) : "–");

@@ -28,7 +28,7 @@ function members(value, what, required, optional = []) {
 }
 
 function text(value, what) {
-  if (typeof value !== "string" || !value.isWellFormed()) throw new Error(`${what} is no text`);
+  if (typeof value !== "string" || /\p{Surrogate}/u.test(value)) throw new Error(`${what} is no text`);
   return value;
 }
 

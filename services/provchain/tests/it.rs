@@ -22,6 +22,9 @@ mod it {
     mod api_xml;
     mod cli_commands;
     mod cluster;
+    mod cluster_backup;
+    mod cluster_backup_forged;
+    mod cluster_backup_store;
     mod cluster_cosigning;
     mod cluster_erasure;
     mod cluster_erasure_faults;
@@ -62,6 +65,10 @@ mod it {
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
+    mod pages;
+    mod pages_browser;
+    mod pages_looks;
+    mod pages_verify;
     mod query_fixture;
     mod query_index;
     mod rdf_canon_suite;
@@ -70,6 +77,7 @@ mod it {
     mod sample_truth;
     mod subscriber;
     mod suites;
+    mod tour;
     mod verify;
     mod verify_tree;
     mod verify_trust;
