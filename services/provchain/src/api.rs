@@ -23,6 +23,7 @@ mod recall;
 mod resources;
 pub mod routes;
 pub mod signer;
+mod subjects;
 mod tiles;
 mod trace;
 
@@ -46,8 +47,9 @@ use self::signer::Signer;
 use crate::access::Visibility;
 use crate::epcis;
 use crate::index::Index;
+use crate::keys::Keeper;
 use crate::machine::read::{self, Founded};
-use crate::machine::{Ledger, Revision, SharedDirectory};
+use crate::machine::{self, Ledger, Revision, SharedDirectory, SharedPersonal};
 use crate::settings::{SessionSettings, Settings, SubscriptionSettings};
 
 /// How long work waits for its turn.
@@ -92,6 +94,10 @@ pub struct Shared {
     pub(crate) command_bytes_max: usize,
     /// Who is who, as this node has it.
     pub(crate) directory: SharedDirectory,
+    /// The keys of subjects.
+    pub(crate) keeper: Keeper,
+    /// What is personal, as this node has it.
+    pub(crate) personal: SharedPersonal,
     pub(crate) tokens: TokenKeys,
     pub(crate) sessions: SessionSettings,
     /// Who may read what is captured without a word about that.
@@ -145,6 +151,7 @@ impl Api {
         index: Index,
         signing: Signing,
         (directory, revision, keys): (SharedDirectory, Revision, Keys),
+        (keeper, personal): (Keeper, SharedPersonal),
         feed: Feed,
         settings: &Settings,
     ) -> Self {
@@ -169,6 +176,8 @@ impl Api {
             revision,
             command_bytes_max: settings.consensus.command_bytes_max,
             directory,
+            keeper,
+            personal,
             tokens: TokenKeys::new(keys, &settings.network_id),
             sessions: settings.session,
             visibility_default: settings.capture.visibility_default,
@@ -224,11 +233,16 @@ impl Shared {
         self.read(read::founded).await?.ok_or(ApiError::NotFounded)
     }
 
-    /// The number of entries, once this node's index holds them.
-    pub(crate) async fn indexed(&self) -> Result<u64, ApiError> {
-        let size = self.founded().await?.size;
-        self.index.caught_up(size, INDEX_WAIT).await?;
-        Ok(size)
+    /// The ledger's own row, once this node's index holds all entries, and nothing that was erased.
+    pub(crate) async fn indexed(&self) -> Result<Founded, ApiError> {
+        let now = self.read(|state| {
+            let erasures = machine::subjects::erasures_done(state)?;
+            Ok(read::founded(state)?.map(|founded| (founded, erasures)))
+        });
+        let (founded, erasures) = now.await?.ok_or(ApiError::NotFounded)?;
+        let caught_up = self.index.caught_up(founded.size, erasures, INDEX_WAIT);
+        caught_up.await?;
+        Ok(founded)
     }
 }
 

@@ -39,7 +39,7 @@
 //! let checkpoint = Checkpoint::new("ledger.example/demo", tree.size(), tree.root())?.sign(&node)?;
 //!
 //! // A reader of the ledger discloses one statement, and anyone can verify it.
-//! let key = sealed.key.unwrap(None)?;
+//! let key = sealed.key.unwrap(&[])?;
 //! let opened = entry::open(&sealed.leaf, &sealed.payload, &key, &statements_of)?;
 //! let disclose = Disclose { key: &key, entry: &opened };
 //! let proven = ProvenEntry {

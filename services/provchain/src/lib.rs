@@ -2,11 +2,13 @@
 
 pub mod access;
 pub mod api;
+pub mod backup;
 pub mod cli;
 pub mod documents;
 pub mod epcis;
 pub mod export;
 pub mod index;
+pub mod keys;
 pub mod ledger;
 pub mod machine;
 pub mod query;
@@ -15,6 +17,7 @@ pub mod recall;
 pub mod sample;
 pub mod server;
 pub mod settings;
+pub mod subject;
 pub mod subscription;
 pub mod trace;
 pub mod verify;

@@ -12,6 +12,7 @@ pub mod read;
 mod schema;
 mod seal;
 mod shared;
+pub mod subjects;
 
 use consensus::{ApplyError, EntryInfo, Machine};
 use ed25519_dalek::VerifyingKey;
@@ -20,19 +21,20 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use self::command::access::ChangeAccess;
 use self::command::keys::ChangeKeys;
 use self::command::queries::ChangeQueries;
+use self::command::subjects::ChangeSubjects;
 use self::command::{
     Accepted, Capture, Command, Duplicate, Found, LeftOut, Refused, RegisterNode, Reply, change,
     reply,
 };
 use self::keys::RetiredKeys;
 use self::read::Tiles;
-pub use self::shared::{Changed, Revision, SharedDirectory};
+pub use self::shared::{Changed, Revision, Shared, SharedDirectory, SharedPersonal};
 use crate::access::{Access, Directory, PartyId, Visibility};
 use crate::ledger::block::{Block, Tip};
-use crate::ledger::key::WrappedKey;
 use crate::ledger::leaf::Leaf;
 use crate::ledger::merkle::Appender;
 use crate::ledger::payload::StoredPayload;
+use crate::subject::KeyId;
 
 /// The machine's version from which on entries have owners, and users exist.
 pub const VERSION_OF_ACCESS: u32 = 2;
@@ -46,6 +48,7 @@ pub const VERSION_OF_SUBJECTS: u32 = 3;
 pub struct Ledger {
     open: Option<Open>,
     directory: SharedDirectory,
+    personal: SharedPersonal,
     retired: RetiredKeys,
     revision: Revision,
 }
@@ -71,6 +74,7 @@ impl Machine for Ledger {
         } else {
             Directory::default()
         });
+        self.personal.replace(subjects::personal(state)?);
         self.retired.replace(keys::retired(state)?);
         self.revision.raise(0);
         self.open = None;
@@ -102,6 +106,7 @@ impl Machine for Ledger {
             Some(change::Change::Capture(capture)) => self.capture(state, entry, &capture),
             Some(change::Change::Seal(seal)) => self.seal(state, &seal.block),
             Some(change::Change::Access(change)) => self.access(state, entry, &change),
+            Some(change::Change::Subjects(change)) => self.subjects(state, entry, &change),
             Some(change::Change::Keys(change)) => self.keys(state, entry, &change),
             Some(change::Change::Queries(change)) => self.queries(state, entry, &change),
             None => Err(ApplyError::Diverged(
@@ -119,6 +124,27 @@ impl Ledger {
             directory,
             ..Self::default()
         }
+    }
+
+    /// Makes what is personal known to requests, too.
+    #[must_use]
+    pub fn with_personal(mut self, personal: SharedPersonal) -> Self {
+        self.personal = personal;
+        self
+    }
+
+    fn subjects(
+        &self,
+        state: &Transaction<'_>,
+        entry: EntryInfo,
+        change: &ChangeSubjects,
+    ) -> Result<Reply, ApplyError> {
+        if entry.version < VERSION_OF_SUBJECTS {
+            return Ok(Reply::refused("the cluster is being upgraded: try again"));
+        }
+        let changed = subjects::apply(state, change)?;
+        self.personal.replace(subjects::personal(state)?);
+        Ok(Reply::of(reply::Reply::Subjects(changed)))
     }
 
     /// Makes the keys that hand over known to requests, too.
@@ -230,6 +256,11 @@ impl Ledger {
         let Some(open) = &mut self.open else {
             return Ok(Reply::refused("the ledger has not been founded yet"));
         };
+        let with_subjects = entry.version >= VERSION_OF_SUBJECTS;
+        if with_subjects && capture.personal != self.personal.now().version {
+            return Ok(Reply::outdated());
+        }
+        let mut keys: Vec<Vec<KeyId>> = Vec::with_capacity(capture.entries.len());
         let mut duplicates: Vec<Option<u64>> = Vec::with_capacity(capture.entries.len());
         let mut refused = Refused::default();
         let mut fresh = std::collections::HashMap::new();
@@ -239,9 +270,17 @@ impl Ledger {
             place.unwrap_or(position as u64)
         };
         for (position, entry) in capture.entries.iter().enumerate() {
-            if let Err(reason) = well_formed(entry) {
-                return Ok(Reply::refused(&format!("event {position}: {reason}")));
+            let subjects = match well_formed(entry) {
+                Ok(subjects) => subjects,
+                Err(reason) => return Ok(Reply::refused(&format!("event {position}: {reason}"))),
+            };
+            if !with_subjects && !subjects.is_empty() {
+                return Ok(Reply::refused("the cluster is being upgraded: try again"));
             }
+            if !subjects.is_empty() && !subjects::are_current(state, &subjects)? {
+                return Ok(Reply::outdated());
+            }
+            keys.push(subjects);
             let known = match fresh.get(&entry.identity[..]) {
                 Some(content) => Some((None, *content)),
                 None => read::identity(state, &entry.identity)?
@@ -293,7 +332,11 @@ impl Ledger {
                     accepted.repeated += 1;
                     index
                 }
-                None => store(state, &mut open.tree, entry, access)?,
+                None => {
+                    let index = store(state, &mut open.tree, entry, access)?;
+                    subjects::relate(state, &keys[position], index)?;
+                    index
+                }
             };
             accepted.entries.push(index);
         }
@@ -348,17 +391,17 @@ fn to_32(bytes: &[u8]) -> [u8; 32] {
     out
 }
 
-/// Checks what a proposer sent without opening it.
-fn well_formed(entry: &command::Entry) -> Result<(), String> {
+/// Checks what a proposer sent without opening it; gives the keys that are needed to open it.
+fn well_formed(entry: &command::Entry) -> Result<Vec<KeyId>, String> {
     let leaf = Leaf::decode(&entry.leaf).map_err(|error| error.to_string())?;
-    WrappedKey::decode(&entry.key).map_err(|error| error.to_string())?;
+    let keys = subjects::keys_of(&entry.key)?;
     if StoredPayload::from_bytes(entry.payload.clone()).hash() != leaf.payload_hash {
         return Err("the payload is not the one that the leaf commits to".into());
     }
     if entry.identity.len() != 32 || entry.content.len() != 32 {
         return Err("the identity is not made of two hashes".into());
     }
-    Ok(())
+    Ok(keys)
 }
 
 fn store(

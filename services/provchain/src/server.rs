@@ -1,13 +1,16 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+pub mod backups;
 mod cosigning;
 mod delivering;
+mod destroying;
 mod feeding;
 mod founding;
 mod indexing;
 mod sealing;
 pub mod witness;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -26,8 +29,9 @@ use crate::api::live::feed::Feed;
 use crate::api::signer::Signer;
 use crate::api::{Api, Signing, evidence};
 use crate::index::Index;
+use crate::keys::{Keeper, SubjectStore};
 use crate::machine::keys::RetiredKeys;
-use crate::machine::{Ledger, Revision, SharedDirectory};
+use crate::machine::{Ledger, Revision, SharedDirectory, SharedPersonal};
 use crate::settings::Settings;
 
 /// How often certificates are looked at.
@@ -89,10 +93,14 @@ pub async fn run(
     let config = settings.node_config(tls.as_ref().and_then(Tls::client));
     let directory = SharedDirectory::default();
     let revision = Revision::default();
+    let personal = SharedPersonal::default();
     let machine = Ledger::with_directory(directory.clone())
         .with_retired(retired)
+        .with_personal(personal.clone())
         .telling(revision.clone());
+    let store = SubjectStore::open(&settings.data_dir.join("subjects.db"))?;
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
+    let keeper = Keeper::new(cluster.clone(), store.clone(), index.cleaned());
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);
@@ -103,7 +111,7 @@ pub async fn run(
         Ok(_) => Check::pass("signs"),
         Err(error) => Check::not_ready(error.to_string()),
     });
-    let feed = Feed::default();
+    let feed = Feed::new(Arc::new(store));
     let api = Api::new(
         cluster.clone(),
         index.clone(),
@@ -113,6 +121,7 @@ pub async fn run(
             evidence: evidence.clone(),
         },
         (directory.clone(), revision, keys),
+        (keeper.clone(), personal),
         feed.clone(),
         &settings,
     );
@@ -142,6 +151,13 @@ pub async fn run(
         evidence,
     };
     let (renewed, renewals) = watch::channel(());
+    let backups = tokio::spawn(backups::run(
+        cluster.clone(),
+        signer.clone(),
+        settings.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
     let tasks = [
         tokio::spawn(asker.run(renewals)),
         tokio::spawn(founding::run(
@@ -157,8 +173,14 @@ pub async fn run(
             renewed,
             Duration::from_millis(settings.block_interval_ms),
         )),
-        tokio::spawn(indexing::run(cluster.clone(), index)),
-        tokio::spawn(feeding::run(cluster.clone(), feed.clone())),
+        tokio::spawn(indexing::run(cluster.clone(), index, keeper.clone())),
+        tokio::spawn(feeding::run(cluster.clone(), keeper.clone(), feed.clone())),
+        tokio::spawn(destroying::run(
+            cluster.clone(),
+            keeper.clone(),
+            feed.clone(),
+        )),
+        tokio::spawn(async move { keeper.exchange().await }),
         tokio::spawn(delivering::run(api)),
     ];
     let server_tls = tls.as_ref().map(Tls::server);
@@ -194,6 +216,7 @@ pub async fn run(
     for task in tasks {
         task.abort();
     }
+    backups.abort();
     operations_shutdown.request("the node has stopped");
     watched.await??;
     if let Some(watching) = watching {

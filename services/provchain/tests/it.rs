@@ -4,6 +4,7 @@
 mod it {
     mod api_access;
     mod api_capture;
+    mod api_erasure;
     mod api_idempotence;
     mod api_live;
     mod api_named_queries;
@@ -21,7 +22,12 @@ mod it {
     mod api_xml;
     mod cli_commands;
     mod cluster;
+    mod cluster_backup;
+    mod cluster_backup_forged;
+    mod cluster_backup_store;
     mod cluster_cosigning;
+    mod cluster_erasure;
+    mod cluster_erasure_faults;
     mod cluster_faults;
     mod cluster_hostile;
     mod cluster_index;
@@ -45,6 +51,8 @@ mod it {
     mod export_forged;
     mod export_tree;
     mod gs1_suite;
+    mod index_erasure;
+    mod keys_channel;
     mod ledger_codecs;
     mod ledger_entry;
     mod ledger_evidence;
@@ -53,6 +61,7 @@ mod it {
     mod ledger_note;
     mod ledger_proof;
     mod ledger_succession;
+    mod machine_subjects;
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
@@ -68,6 +77,7 @@ mod it {
     mod sample_truth;
     mod subscriber;
     mod suites;
+    mod tour;
     mod verify;
     mod verify_tree;
     mod verify_trust;

@@ -1,5 +1,6 @@
 //! `/capture`: documents on their way into the ledger, and what became of them.
 
+mod custody;
 mod intake;
 mod request;
 

@@ -10,7 +10,7 @@ use super::{Api, ApiError, Shared};
 use crate::access::Caller;
 use crate::ledger::leaf::Leaf;
 use crate::ledger::payload::ContentType;
-use crate::machine::read::{self, StoredEntry};
+use crate::machine::read::{self, Keyring, StoredEntry};
 
 impl Shared {
     pub(super) async fn stored(&self, index: u64) -> Result<StoredEntry, ApiError> {
@@ -54,11 +54,18 @@ pub(super) async fn event_response(
     index: u64,
 ) -> Result<Response, Problem> {
     let stored = api.stored(index).await?;
+    let seen = caller.viewer.sees(stored.access);
+    if seen {
+        api.keeper.fetch_for(std::slice::from_ref(&stored)).await;
+    }
+    let keys = api.keeper.store().clone();
     // Opened in any case: how long that takes tells nobody whether it is theirs to read.
-    let document = stored.document();
-    let document = document
-        .filter(|_| caller.viewer.sees(stored.access))
-        .ok_or_else(|| hidden(index))?;
+    let opened = tokio::task::spawn_blocking(move || (stored.document(&keys), stored));
+    let (document, stored) = opened.await.map_err(Problem::internal)?;
+    if !seen {
+        return Err(hidden(index).into());
+    }
+    let document = document.ok_or_else(|| unreadable(&stored, api.keeper.store()))?;
     let kind = HeaderValue::from_static(ContentType::JsonLd.media_type());
     // Whoever asked by an eventID learns which entry it is: proofs are asked for by entry.
     let place = HeaderValue::from_str(&format!("/api/v1/entries/{index}/event"))
@@ -78,24 +85,42 @@ pub(super) async fn statements(
     Path(index): Path<u64>,
 ) -> Result<Json<Value>, Problem> {
     let stored = api.stored(index).await?;
+    let seen = caller.viewer.sees(stored.access);
     let turn = api.query_turn().await?;
+    if seen {
+        api.keeper.fetch_for(std::slice::from_ref(&stored)).await;
+    }
+    let keys = api.keeper.store().clone();
     let opened = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let opened = stored.opened(&crate::epcis::Limits::stored());
-        opened.ok().filter(|_| caller.viewer.sees(stored.access))
+        let opened = stored.opened(&keys, &crate::epcis::Limits::stored());
+        (opened, stored)
     });
-    let (_, entry) = opened
-        .await
-        .map_err(|error| ApiError::Internal(error.to_string()))?
-        .ok_or_else(|| hidden(index))?;
+    let (opened, stored) = opened.await.map_err(Problem::internal)?;
+    if !seen {
+        return Err(hidden(index).into());
+    }
+    let (_, entry) = opened.map_err(|_| unreadable(&stored, api.keeper.store()))?;
     Ok(Json(
         json!({ "index": index, "statements": entry.statements }),
     ))
 }
 
-/// What whoever may not read an entry is told, and whoever comes after it was erased.
+/// What whoever may not read an entry is told, whether it was erased or not.
 fn hidden(index: u64) -> ApiError {
     ApiError::NotFound(format!(
-        "the content of entry {index} was erased, or is not for you"
+        "the content of entry {index} is not for you, or not there"
     ))
+}
+
+/// Why an entry cannot be opened, for those who may read it.
+pub(super) fn unreadable(stored: &StoredEntry, keys: &dyn Keyring) -> ApiError {
+    let index = stored.index;
+    if stored.key.is_none() {
+        return ApiError::Erased(index);
+    }
+    if stored.is_locked(keys) {
+        return ApiError::Locked(index);
+    }
+    ApiError::Internal(format!("entry {index} is damaged"))
 }

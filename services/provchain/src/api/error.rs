@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::epcis::{Issue, Rule};
 use crate::index::IndexError;
+use crate::keys::KeysError;
 use crate::query::QueryError;
 
 /// Why a request was not answered.
@@ -36,6 +37,19 @@ pub enum ApiError {
     /// There is no such thing.
     #[error("{0}")]
     NotFound(String),
+    /// Its content was erased.
+    #[error(
+        "the content of entry {0} was erased; what the tree holds of it is at /api/v1/entries/{0}"
+    )]
+    Erased(u64),
+    /// The keys of whom it is about are not at hand.
+    #[error(
+        "the keys of the subjects of entry {0} are at no member that is there: try again later"
+    )]
+    Locked(u64),
+    /// Keys of subjects cannot be had.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// A parameter cannot be.
     #[error("{0}")]
     BadRequest(String),
@@ -163,6 +177,7 @@ impl From<ApiError> for Problem {
             ApiError::NotAcceptable(_) => problem(StatusCode::NOT_ACCEPTABLE)
                 .with_type("epcisException:NotAcceptableException"),
             ApiError::NotFound(_) => problem(StatusCode::NOT_FOUND),
+            ApiError::Erased(_) => problem(StatusCode::GONE),
             ApiError::BadRequest(_) => problem(StatusCode::BAD_REQUEST),
             ApiError::Propose(ProposeError::TooLarge { .. }) => {
                 problem(StatusCode::PAYLOAD_TOO_LARGE)
@@ -170,15 +185,18 @@ impl From<ApiError> for Problem {
             ApiError::Propose(ProposeError::NoRoom(_)) => problem(StatusCode::INSUFFICIENT_STORAGE),
             ApiError::NotFounded
             | ApiError::Busy(_)
+            | ApiError::Locked(_)
+            | ApiError::Keys(KeysError::NoMajority { .. } | KeysError::Outdated)
             | ApiError::Propose(_)
             | ApiError::Index(IndexError::Behind { .. })
             | ApiError::Read(
                 ReadError::NoLeader { .. } | ReadError::Halted(_) | ReadError::TooOld { .. },
             ) => problem(StatusCode::SERVICE_UNAVAILABLE)
                 .with_header(header::RETRY_AFTER, HeaderValue::from_static("1")),
-            ApiError::Read(_) | ApiError::Index(_) | ApiError::Internal(_) => {
-                Self::internal(detail)
-            }
+            ApiError::Read(_)
+            | ApiError::Index(_)
+            | ApiError::Keys(KeysError::Store(_))
+            | ApiError::Internal(_) => Self::internal(detail),
         }
     }
 }

@@ -9,6 +9,7 @@ use kit::problem::{Json, Problem, Query};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::entries::unreadable;
 use super::ledger::Tree;
 use super::{Api, ApiError, Shared};
 use crate::access::{Caller, Viewer};
@@ -16,7 +17,7 @@ use crate::ledger::entry::OpenedEntry;
 use crate::ledger::key::EntryKey;
 use crate::ledger::merkle::{TileHashes, prove_consistency, prove_inclusion, root_at};
 use crate::ledger::proof::{Disclose, Disclosed, ProofFile, ProvenEntry};
-use crate::machine::read::{self, ReadError, StoredEntry, Tiles, damaged};
+use crate::machine::read::{self, Keyring, ReadError, StoredEntry, Tiles, damaged};
 
 /// Entries of one proof file.
 const ENTRIES_MAX: usize = 10_000;
@@ -227,6 +228,19 @@ impl Shared {
             .await?;
         let (tree, proven, turn) = gathered?;
         let checkpoint = self.sign(&tree)?;
+        let visible = |stored: &StoredEntry| {
+            let shown = shown.as_ref();
+            shown.is_some_and(|(viewer, _)| viewer.sees(stored.access))
+        };
+        // Whole entries are large, and few have subjects.
+        let about = proven.iter().map(|(stored, _)| stored);
+        let about: Vec<StoredEntry> = about
+            .filter(|stored| visible(stored) && !stored.subject_keys().is_empty())
+            .cloned()
+            .collect();
+        self.keeper.fetch_for(&about).await;
+        drop(about);
+        let keys = self.keeper.store().clone();
         let entries = tokio::task::spawn_blocking(move || {
             let _turn = turn;
             let limits = crate::epcis::Limits::stored();
@@ -235,7 +249,8 @@ impl Shared {
                 .map(|(stored, inclusion)| {
                     let shown = shown.as_ref();
                     let shown = shown.filter(|(viewer, _)| viewer.sees(stored.access));
-                    disclose(&stored, inclusion, shown.map(|(_, show)| show), &limits)
+                    let show = shown.map(|(_, show)| show);
+                    disclose(&stored, inclusion, show, (&keys, &limits))
                 })
                 .collect::<Result<Vec<_>, _>>()
         })
@@ -281,15 +296,17 @@ fn disclose(
     stored: &StoredEntry,
     inclusion: Vec<crate::ledger::Digest>,
     show: Option<&Show>,
-    limits: &crate::epcis::Limits,
+    (keys, limits): (&dyn Keyring, &crate::epcis::Limits),
 ) -> Result<ProvenEntry, ApiError> {
     let internal = |error: &dyn std::fmt::Display| ApiError::Internal(error.to_string());
-    let disclosed = match show.filter(|_| stored.key.is_some()) {
+    let opened = show.filter(|_| stored.key.is_some());
+    let opened = opened.map(|show| (show, stored.opened(keys, limits)));
+    let disclosed = match opened {
         None => Disclosed::Nothing {},
-        Some(show) => {
-            let (key, entry) = stored
-                .opened(limits)
-                .map_err(|reason| internal(&format!("entry {}: {reason}", stored.index)))?;
+        // Without the keys of its subjects an entry keeps no other from being shown.
+        Some((Show::Whole, Err(_))) if stored.is_locked(keys) => Disclosed::Nothing {},
+        Some((_, Err(_))) => return Err(unreadable(stored, keys)),
+        Some((show, Ok((key, entry)))) => {
             let disclose = Disclose {
                 key: &key,
                 entry: &entry,
@@ -327,8 +344,11 @@ impl StoredEntry {
     /// Opens the entry, its statements made of its document.
     pub(super) fn opened(
         &self,
+        keys: &dyn Keyring,
         limits: &crate::epcis::Limits,
     ) -> Result<(EntryKey, OpenedEntry), String> {
-        self.open(&|document: &[u8]| crate::documents::statements_of(document, limits))
+        self.open(keys, &|document: &[u8]| {
+            crate::documents::statements_of(document, limits)
+        })
     }
 }

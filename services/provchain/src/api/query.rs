@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use self::walk::Walk;
 use super::negotiate::{self, Wishes};
-use super::{Api, ApiError, INDEX_WAIT, Shared};
+use super::{Api, ApiError, Shared};
 use crate::access::{Caller, Viewer};
 use crate::ledger::identity::LedgerSecret;
 use crate::query::{Cut, EventQuery, PageToken, Paging, Position, QueryError};
@@ -234,8 +234,7 @@ struct Page {
 impl Shared {
     /// The ledger's secret and its size, once this node's index holds that.
     pub(super) async fn caught_up(&self) -> Result<(LedgerSecret, u64), ApiError> {
-        let founded = self.founded().await?;
-        self.index.caught_up(founded.size, INDEX_WAIT).await?;
+        let founded = self.indexed().await?;
         Ok((founded.secret, founded.size))
     }
 }

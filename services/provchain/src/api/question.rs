@@ -93,7 +93,7 @@ pub(super) struct Found {
 impl Shared {
     /// Walks the links from an identifier.
     pub(super) async fn ask(&self, asked: Asked, viewer: Viewer) -> Result<Found, ApiError> {
-        let size = self.indexed().await?;
+        let size = self.indexed().await?.size;
         if let Some(as_of) = asked.as_of
             && as_of > size
         {

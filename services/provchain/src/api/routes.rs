@@ -11,7 +11,7 @@ use super::negotiate::{readable, removable, writable};
 use super::queries::subscriptions;
 use super::{
     Api, auth, capture, entries, events, evidence, keys, ledger, live, pages, people, proofs,
-    queries, query, recall, resources, tiles, trace,
+    queries, query, recall, resources, subjects, tiles, trace,
 };
 use crate::access::Role;
 
@@ -196,6 +196,10 @@ const ROUTES: &[Route] = &[
     route(GET, "/api/v1/parties/{party}/partners", Roles(KNOWN), || get(people::partners), "Who reads what a party shows its partners"),
     route(PUT, "/api/v1/parties/{party}/partners", Roles(WRITERS), || put(people::set_partners), "Says who a party's partners are"),
     route(POST, "/api/v1/tokens/revoke", Roles(ADMIN), || post(people::revoke_token), "Takes a token back"),
+    route(GET, "/api/v1/personal", Roles(OVERSEERS), || get(subjects::personal), "Which fields and parties are personal"),
+    route(PUT, "/api/v1/personal", Roles(ADMIN), || put(subjects::set_personal), "Says which fields and parties are personal, from now on"),
+    route(POST, "/api/v1/subjects/erase", Roles(ADMIN), || post(subjects::erase), "Erases everything about a subject"),
+    route(GET, "/api/v1/subjects/{subject}", Roles(OVERSEERS), || get(subjects::subject), "How far the erasure of a subject is"),
     route(GET, "/api/v1/audit", Roles(OVERSEERS), || get(people::audit), "What was done to users, keys and partners"),
 ];
 

@@ -1,5 +1,6 @@
 //! A node's data folder, as [`crate::verify`] reads it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -7,18 +8,24 @@ use ed25519_dalek::VerifyingKey;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::wal::Mended;
+use crate::keys::KeyFile;
 use crate::ledger::Digest;
 use crate::ledger::identity::{Identity, LedgerSecret};
-use crate::machine::keys;
-use crate::machine::read::{self, Founded, StoredEntry};
+use crate::machine::read::{self, Founded, Keyring, StoredEntry};
+use crate::machine::{keys, subjects};
+use crate::server::backups::{CHECKPOINT, COSIGNED};
+use crate::subject::KeyId;
 use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 
 /// A ledger folder, opened for reading only.
 pub(super) struct Folder {
     state: Connection,
     founded: Option<Founded>,
-    checkpoint: PathBuf,
+    /// The node's checkpoint and, in a backup, one that witnesses have cosigned before it.
+    checkpoints: [PathBuf; 2],
     damage: Vec<String>,
+    /// The keys of subjects, where they lie beside the ledger.
+    subject_keys: Option<KeyFile>,
     /// The copy that `state` reads, where there is a log beside the database.
     _mended: Option<Mended>,
 }
@@ -66,11 +73,13 @@ impl Folder {
                 None
             }
         };
+        let keys = path.join("subjects.db");
         Ok(Self {
             state,
             founded,
-            checkpoint: path.join("checkpoint"),
+            checkpoints: [CHECKPOINT, COSIGNED].map(|name| path.join(name)),
             damage,
+            subject_keys: keys.exists().then(|| KeyFile::open(&keys).ok()).flatten(),
             _mended: mended,
         })
     }
@@ -88,6 +97,14 @@ impl Folder {
     /// Up to `limit` entries from `from` on, fewer where they are large.
     pub(super) fn stored(&self, from: u64, limit: usize) -> rusqlite::Result<Vec<StoredEntry>> {
         read::entries(&self.state, from, limit)
+    }
+
+    /// The keys of subjects, as far as they are there.
+    pub(super) fn keyring(&self) -> &dyn Keyring {
+        match &self.subject_keys {
+            Some(keys) => keys,
+            None => &(),
+        }
     }
 
     /// The encoded leaves of up to `limit` entries from `from` on.
@@ -146,9 +163,8 @@ impl LedgerReader for Folder {
     }
 
     fn checkpoints(&mut self) -> rusqlite::Result<Vec<String>> {
-        Ok(std::fs::read_to_string(&self.checkpoint)
-            .into_iter()
-            .collect())
+        let notes = self.checkpoints.iter().map(std::fs::read_to_string);
+        Ok(notes.flatten().collect())
     }
 
     fn entries(&mut self, from: u64, limit: usize) -> rusqlite::Result<Vec<EntryRecord>> {
@@ -222,8 +238,20 @@ impl LedgerReader for Folder {
             .collect()
     }
 
-    fn subject_key(&mut self, _subject: &str) -> rusqlite::Result<SubjectKeyState> {
-        // The store of subject keys is elsewhere.
-        Ok(SubjectKeyState::Unavailable)
+    fn subject_key(&mut self, subject: &str) -> rusqlite::Result<SubjectKeyState> {
+        let Ok(id) = subject.parse::<KeyId>() else {
+            return Ok(SubjectKeyState::Unavailable);
+        };
+        let wanted = BTreeSet::from([id.subject]);
+        let now = subjects::generations(&self.state, &wanted)?;
+        if now.values().any(|generation| id.generation < *generation) {
+            return Ok(SubjectKeyState::Destroyed);
+        }
+        // A store that cannot be read has no key for us: what it would open is locked.
+        let key = self
+            .subject_keys
+            .as_ref()
+            .and_then(|keys| keys.key(&id).ok()?);
+        Ok(key.map_or(SubjectKeyState::Unavailable, SubjectKeyState::Known))
     }
 }

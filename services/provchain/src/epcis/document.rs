@@ -73,6 +73,15 @@ impl Event {
         self.context.iri(name).unwrap_or(Cow::Borrowed(name))
     }
 
+    /// The full name of a member: what a declared or prefixed name stands for, and else the name of
+    /// the standard as it is.
+    pub(crate) fn member_name<'a>(&'a self, member: &'a str) -> Cow<'a, str> {
+        match self.context.declared_term(member) {
+            Some(iri) => Cow::Borrowed(iri),
+            None => self.iri(member),
+        }
+    }
+
     /// The event as a JSON-LD document of its own, under the context that it was captured with.
     pub fn self_contained(&self, document_context: &Value) -> Value {
         let mut contexts = Vec::new();

@@ -1,6 +1,6 @@
 //! The tables of the index.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, Transaction, params};
 
@@ -8,16 +8,22 @@ use super::visible::{Eyes, visible};
 use crate::access::Viewer;
 use crate::epcis::links::{Action, LinkSet, Role};
 use crate::epcis::{self, capture};
-use crate::machine::read::StoredEntry;
+use crate::machine::read::{Keyring, StoredEntry};
 use crate::query::{Facts, Fields};
 use crate::trace::EventRow;
 
 /// Bumped when an index of the old layout has to be made again.
-const FORMAT: i64 = 4;
+const FORMAT: i64 = 5;
 
 const TABLES: &str = "
-    CREATE TABLE progress (id INTEGER PRIMARY KEY CHECK (id = 1), next INTEGER NOT NULL) STRICT;
-    INSERT INTO progress VALUES (1, 0);
+    CREATE TABLE progress (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        next INTEGER NOT NULL,
+        erased INTEGER NOT NULL,
+        cleaned INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO progress VALUES (1, 0, 0, 0);
+    CREATE TABLE locked (entry INTEGER PRIMARY KEY) STRICT;
     CREATE TABLE item (
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
@@ -69,8 +75,24 @@ const TABLES: &str = "
         PRIMARY KEY (word, entry)
     ) STRICT, WITHOUT ROWID;";
 
-/// Opens the writer's connection; gives the number of entries that are in.
-pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, u64)> {
+/// How far an index is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The entries that are in.
+    pub next: u64,
+    /// The erasure up to which entries were taken out.
+    pub erased: u64,
+    /// The erasure up to which nothing of them is left in its file.
+    pub cleaned: u64,
+}
+
+/// Opens the writer's connection.
+pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, Progress)> {
+    if beside(path, "-swap").exists() {
+        remove(path);
+    }
+    // One that was not finished.
+    remove(&beside(path, "-new"));
     #[expect(
         clippy::disallowed_methods,
         reason = "the index is no replicated state"
@@ -80,6 +102,7 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, u64)> {
     // What a loss of power takes is made again from the ledger.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "cache_size", -32_768)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.set_prepared_statement_cache_capacity(64);
     let format: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if format == 0 {
@@ -89,8 +112,41 @@ pub(super) fn open(path: &Path) -> rusqlite::Result<(Connection, u64)> {
     } else if format != FORMAT {
         return Err(rusqlite::Error::InvalidQuery);
     }
-    let next = progress(&connection)?;
-    Ok((connection, next))
+    let progress = connection.query_row(
+        "SELECT next, erased, cleaned FROM progress WHERE id = 1",
+        [],
+        |row| {
+            Ok(Progress {
+                next: row.get(0)?,
+                erased: row.get(1)?,
+                cleaned: row.get(2)?,
+            })
+        },
+    )?;
+    Ok((connection, progress))
+}
+
+/// Up to `limit` entries behind `after` whose subjects' keys were not at hand.
+///
+/// # Errors
+/// Those of the database.
+pub fn locked(index: &Connection, after: Option<u64>, limit: usize) -> rusqlite::Result<Vec<u64>> {
+    index
+        .prepare_cached(
+            "SELECT entry FROM locked WHERE ?1 IS NULL OR entry > ?1 ORDER BY entry LIMIT ?2",
+        )?
+        .query_map(params![after, limit], |row| row.get(0))?
+        .collect()
+}
+
+/// How many entries are not in, for their subjects' keys were not at hand.
+///
+/// # Errors
+/// Those of the database.
+pub fn locked_count(index: &Connection) -> rusqlite::Result<u64> {
+    index
+        .prepare_cached("SELECT count(*) FROM locked")?
+        .query_row([], |row| row.get(0))
 }
 
 /// The number of entries that are in.
@@ -116,19 +172,24 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
+/// A file beside the index.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 pub(super) fn remove(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        drop(std::fs::remove_file(name));
+    for suffix in ["", "-wal", "-shm", "-journal", "-new", "-swap"] {
+        drop(std::fs::remove_file(beside(path, suffix)));
     }
 }
 
 pub(super) fn clear(state: &Transaction<'_>) -> rusqlite::Result<()> {
     state.execute_batch(
         "DELETE FROM event; DELETE FROM link; DELETE FROM lot; DELETE FROM item;
-         DELETE FROM attribute; DELETE FROM word;
-         UPDATE progress SET next = 0 WHERE id = 1;",
+         DELETE FROM attribute; DELETE FROM word; DELETE FROM locked;
+         UPDATE progress SET next = 0, erased = 0, cleaned = 0 WHERE id = 1;",
     )
 }
 
@@ -139,9 +200,28 @@ pub(super) fn put_progress(state: &Transaction<'_>, next: u64) -> rusqlite::Resu
     Ok(())
 }
 
-/// Takes one entry in. One that cannot be read here, for its key is not at hand, has no row.
-pub(super) fn insert(state: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Result<()> {
-    let Some(document) = entry.document() else {
+pub(super) fn put_erased(state: &Transaction<'_>, erased: u64) -> rusqlite::Result<()> {
+    state
+        .prepare_cached("UPDATE progress SET erased = ?1 WHERE id = 1")?
+        .execute([erased])?;
+    Ok(())
+}
+
+/// Takes one entry in. One whose subjects' keys are not at hand is noted, to be taken in once they are;
+/// one that is erased has no row.
+pub(super) fn insert(
+    state: &Transaction<'_>,
+    entry: &StoredEntry,
+    keyring: &dyn Keyring,
+) -> rusqlite::Result<()> {
+    let document = entry.document(keyring);
+    let note = if document.is_none() && entry.is_locked(keyring) {
+        "INSERT OR IGNORE INTO locked (entry) VALUES (?1)"
+    } else {
+        "DELETE FROM locked WHERE entry = ?1"
+    };
+    state.prepare_cached(note)?.execute([entry.index])?;
+    let Some(document) = document else {
         return Ok(());
     };
     let limits = epcis::Limits::stored();

@@ -35,6 +35,17 @@ impl LedgerSecret {
             .0
     }
 
+    /// The pseudonym of a subject: of the value of a field, or of a party by its identifier.
+    #[must_use]
+    pub fn pseudonym(&self, subject: &Subject<'_>) -> Digest {
+        match subject {
+            Subject::Field { name, value } => {
+                self.mac(b"provchain/v1 subject field\0", [name, value])
+            }
+            Subject::Party(identifier) => self.mac(b"provchain/v1 subject party\0", [identifier]),
+        }
+    }
+
     fn mac(&self, tag: &[u8], parts: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Digest {
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0).expect("any length is a key");
         mac.update(tag);
@@ -45,6 +56,20 @@ impl LedgerSecret {
         }
         Digest(mac.finalize().into_bytes().into())
     }
+}
+
+/// Whom an entry is about: its content is erased with the subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject<'a> {
+    /// Whoever a field's value names.
+    Field {
+        /// The full name of the field.
+        name: &'a str,
+        /// Its value.
+        value: &'a str,
+    },
+    /// A party, by its identifier.
+    Party(&'a str),
 }
 
 impl std::fmt::Debug for LedgerSecret {

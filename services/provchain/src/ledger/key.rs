@@ -2,7 +2,7 @@
 
 mod wrapped;
 
-pub use wrapped::{Custody, SubjectKey, WRAP_NONCE_LEN, WrappedKey};
+pub use wrapped::{Custody, Keeper, SUBJECTS_MAX, SubjectKey, WRAP_NONCE_LEN, WrappedKey};
 
 use hkdf::Hkdf;
 use sha2::Sha256;

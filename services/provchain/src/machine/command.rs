@@ -3,12 +3,13 @@
 pub mod access;
 pub mod keys;
 pub mod queries;
+pub mod subjects;
 
 /// A change of the ledger.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Command {
     /// Which one.
-    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 7, 8")]
+    #[prost(oneof = "change::Change", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     pub change: Option<change::Change>,
 }
 
@@ -32,6 +33,9 @@ pub mod change {
         /// Changes who is who.
         #[prost(message, tag = "5")]
         Access(super::access::ChangeAccess),
+        /// Changes what is personal, or erases a subject.
+        #[prost(message, tag = "6")]
+        Subjects(super::subjects::ChangeSubjects),
         /// Changes the keys of a node.
         #[prost(message, tag = "7")]
         Keys(super::keys::ChangeKeys),
@@ -93,6 +97,9 @@ pub struct Capture {
     /// What was wrong with those that were left out.
     #[prost(message, repeated, tag = "8")]
     pub left_out: Vec<LeftOut>,
+    /// The version of what is personal that the entries' keys were wrapped by.
+    #[prost(uint64, tag = "9")]
+    pub personal: u64,
 }
 
 /// Why an event of a capture is not in the ledger: where, and which rule, but none of its content.
@@ -138,7 +145,7 @@ pub struct Seal {
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Reply {
     /// Which one.
-    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4, 7")]
+    #[prost(oneof = "reply::Reply", tags = "1, 2, 3, 4, 5, 7")]
     pub reply: Option<reply::Reply>,
 }
 
@@ -159,6 +166,9 @@ pub mod reply {
         /// What a change of the directory came to.
         #[prost(message, tag = "4")]
         Access(super::access::AccessChanged),
+        /// What a change of subjects came to.
+        #[prost(message, tag = "5")]
+        Subjects(super::subjects::SubjectsChanged),
         /// What a change of queries came to.
         #[prost(message, tag = "7")]
         Queries(super::queries::QueriesChanged),
@@ -198,6 +208,9 @@ pub struct Refused {
     /// Events whose id is taken.
     #[prost(message, repeated, tag = "2")]
     pub conflicts: Vec<Duplicate>,
+    /// Whether what the keys were wrapped by has changed meanwhile: to be sealed and sent again.
+    #[prost(bool, tag = "3")]
+    pub outdated: bool,
 }
 
 /// An event whose id is taken.
@@ -236,7 +249,15 @@ impl Reply {
     pub(super) fn refused(reason: &str) -> Self {
         Self::of(reply::Reply::Refused(Refused {
             reason: reason.to_owned(),
-            conflicts: Vec::new(),
+            ..Refused::default()
+        }))
+    }
+
+    pub(super) fn outdated() -> Self {
+        Self::of(reply::Reply::Refused(Refused {
+            reason: "what is personal has changed, or a subject was erased: try again".into(),
+            outdated: true,
+            ..Refused::default()
         }))
     }
 }

@@ -7,11 +7,12 @@ use crate::epcis::time::Timestamp;
 use crate::ledger::block::Block;
 use crate::ledger::entry::{self, OpenedEntry, StatementsOf};
 use crate::ledger::identity::LedgerSecret;
-use crate::ledger::key::{EntryKey, WrappedKey};
+use crate::ledger::key::{EntryKey, SubjectKey, WrappedKey};
 use crate::ledger::leaf::Leaf;
 use crate::ledger::merkle::TileSource;
 use crate::ledger::payload::StoredPayload;
 use crate::ledger::{self, Digest};
+use crate::subject::KeyId;
 
 /// Why reading failed: the database, or what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,19 @@ pub fn founded(state: &Connection) -> rusqlite::Result<Option<Founded>> {
         .optional()
 }
 
+/// Where the keys of subjects are found.
+pub trait Keyring {
+    /// The keys that a wrapped key needs, in its order; nothing unless all are here.
+    fn keys_of(&self, wrapped: &WrappedKey) -> Option<Vec<SubjectKey>>;
+}
+
+/// No keys: enough for entries that are about nobody.
+impl Keyring for () {
+    fn keys_of(&self, _: &WrappedKey) -> Option<Vec<SubjectKey>> {
+        None
+    }
+}
+
 /// An entry as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredEntry {
@@ -116,10 +130,30 @@ impl StoredEntry {
         })
     }
 
-    /// The key, if it is here and needs no subject's.
-    pub fn entry_key(&self) -> Option<EntryKey> {
+    /// The keys of subjects that its own is wrapped under.
+    pub fn subject_keys(&self) -> Vec<KeyId> {
+        let keys = self.key.as_deref().map(super::subjects::keys_of);
+        keys.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Whether keys of its subjects are missing.
+    pub fn is_locked(&self, keyring: &dyn Keyring) -> bool {
+        let key = self.key.as_deref().map(WrappedKey::decode);
+        let wrapped = key.and_then(Result::ok);
+        wrapped.is_some_and(|wrapped| {
+            !wrapped.subjects().is_empty() && keyring.keys_of(&wrapped).is_none()
+        })
+    }
+
+    /// The key, if it and those of its subjects are here.
+    pub fn entry_key(&self, keyring: &dyn Keyring) -> Option<EntryKey> {
         let wrapped = WrappedKey::decode(self.key.as_ref()?).ok()?;
-        wrapped.unwrap(None).ok()
+        let keys = if wrapped.subjects().is_empty() {
+            Vec::new()
+        } else {
+            keyring.keys_of(&wrapped)?
+        };
+        wrapped.unwrap(&keys).ok()
     }
 
     /// When its proposer took it in; the beginning of 1970 if the leaf is damaged.
@@ -133,8 +167,8 @@ impl StoredEntry {
     }
 
     /// Decrypts the document, and trusts that it is the recorded one.
-    pub fn document(&self) -> Option<Vec<u8>> {
-        let key = self.entry_key()?;
+    pub fn document(&self, keyring: &dyn Keyring) -> Option<Vec<u8>> {
+        let key = self.entry_key(keyring)?;
         let payload = StoredPayload::from_bytes(self.payload.clone()?);
         let payload = payload.open(&key.derive()).ok()?;
         Some(payload.document)
@@ -143,10 +177,11 @@ impl StoredEntry {
     /// Opens the entry and checks everything that its leaf commits to.
     pub fn open(
         &self,
+        keyring: &dyn Keyring,
         statements_of: &StatementsOf<'_>,
     ) -> Result<(EntryKey, OpenedEntry), String> {
         let leaf = Leaf::decode(&self.leaf).map_err(|error| error.to_string())?;
-        let key = self.entry_key().ok_or("its key was destroyed")?;
+        let key = self.entry_key(keyring).ok_or("its key is not here")?;
         let payload = self.payload.clone().ok_or("its content was erased")?;
         let payload = StoredPayload::from_bytes(payload);
         let opened =

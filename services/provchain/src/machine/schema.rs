@@ -138,7 +138,33 @@ pub(super) const MIGRATIONS: &[&str] = &[
          disabled INTEGER NOT NULL
      ) STRICT, WITHOUT ROWID;
      CREATE INDEX subscription_of_query ON subscription (party, query, id);
-     CREATE INDEX subscription_of_user ON subscription (user);",
+     CREATE INDEX subscription_of_user ON subscription (user);
+     CREATE TABLE personal (
+         id INTEGER PRIMARY KEY CHECK (id = 1),
+         version INTEGER NOT NULL
+     ) STRICT;
+     INSERT INTO personal (id, version) VALUES (1, 0);
+     CREATE TABLE personal_field (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+     CREATE TABLE personal_party (pseudonym BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+     CREATE TABLE subject (
+         id INTEGER PRIMARY KEY,
+         pseudonym BLOB NOT NULL UNIQUE,
+         generation INTEGER NOT NULL
+     ) STRICT;
+     CREATE TABLE subject_entry (
+         subject INTEGER NOT NULL,
+         generation INTEGER NOT NULL,
+         entry INTEGER NOT NULL,
+         PRIMARY KEY (subject, generation, entry)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE erasure (
+         id INTEGER PRIMARY KEY,
+         subject INTEGER NOT NULL,
+         generation INTEGER NOT NULL,
+         time_ms INTEGER NOT NULL,
+         entries INTEGER NOT NULL
+     ) STRICT;
+     CREATE INDEX erasure_of_subject ON erasure (subject);",
 ];
 
 /// Whether the first migration has run.
@@ -149,6 +175,11 @@ pub(super) fn exists(state: &Connection) -> rusqlite::Result<bool> {
 /// Whether the second one has.
 pub(super) fn has_access(state: &Connection) -> rusqlite::Result<bool> {
     has_table(state, "user")
+}
+
+/// Whether the third one has.
+pub(super) fn has_subjects(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "subject")
 }
 
 /// Whether the third one has, as far as keys go.

@@ -5,20 +5,27 @@ use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::watch;
 
 use crate::access::Directory;
+use crate::subject::Personal;
 
-/// The directory as the requests of a node see it; cheap to clone.
+/// A part of the state as the requests of a node see it; cheap to clone.
 #[derive(Clone, Default)]
-pub struct SharedDirectory(Arc<RwLock<Arc<Directory>>>);
+pub struct Shared<T>(Arc<RwLock<Arc<T>>>);
 
-impl SharedDirectory {
-    /// The directory as it is now.
+/// Who is who.
+pub type SharedDirectory = Shared<Directory>;
+
+/// What is personal.
+pub type SharedPersonal = Shared<Personal>;
+
+impl<T> Shared<T> {
+    /// As it is now.
     #[must_use]
-    pub fn now(&self) -> Arc<Directory> {
+    pub fn now(&self) -> Arc<T> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn replace(&self, directory: Directory) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(directory);
+    pub(super) fn replace(&self, value: T) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use consensus::{Cluster, Consistency};
 
 use crate::api::live::feed::{Feed, Progress};
+use crate::keys::Keeper;
 use crate::machine::{Ledger, read};
 
 /// Entries that are taken in at a time.
@@ -13,11 +14,11 @@ const BATCH: usize = 512;
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Runs for as long as the node lives.
-pub(super) async fn run(cluster: Cluster<Ledger>, feed: Feed) {
+pub(super) async fn run(cluster: Cluster<Ledger>, keeper: Keeper, feed: Feed) {
     let mut applied = cluster.applied();
     let mut begun = false;
     loop {
-        match catch_up(&cluster, &feed, &mut begun).await {
+        match catch_up(&cluster, &keeper, &feed, &mut begun).await {
             Ok(true) => {}
             Ok(false) => {
                 if applied.changed().await.is_err() {
@@ -35,6 +36,7 @@ pub(super) async fn run(cluster: Cluster<Ledger>, feed: Feed) {
 /// Takes what is new; whether there may be more. What was there before the start is nothing new.
 async fn catch_up(
     cluster: &Cluster<Ledger>,
+    keeper: &Keeper,
     feed: &Feed,
     begun: &mut bool,
 ) -> Result<bool, String> {
@@ -68,6 +70,8 @@ async fn catch_up(
     }
     let some = !entries.is_empty() || !blocks.is_empty();
     if some {
+        // What has no key then is passed over, as it is in every answer until the key comes.
+        keeper.fetch_soon(&entries).await;
         feed.take(entries, blocks);
     }
     Ok(some)

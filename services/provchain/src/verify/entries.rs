@@ -112,17 +112,20 @@ impl<R: LedgerReader> Run<'_, R> {
             return Ok(Err(Opened::Erased));
         };
         let wrapped = WrappedKey::decode(wrapped).map_err(EntryFault::Key)?;
-        let subject_key = match wrapped.subject().map(|id| self.reader.subject_key(id)) {
-            None => None,
-            Some(Ok(SubjectKeyState::Known(key))) => Some(key),
-            Some(Ok(SubjectKeyState::Destroyed)) => return Ok(Err(Opened::Erased)),
-            Some(Ok(SubjectKeyState::Unavailable)) => return Ok(Err(Opened::Locked)),
-            Some(Err(error)) => return Err(EntryFault::Unreadable(error.to_string())),
-        };
-        wrapped
-            .unwrap(subject_key.as_ref())
-            .map(Ok)
-            .map_err(EntryFault::Key)
+        let (mut keys, mut locked) = (Vec::new(), false);
+        for subject in wrapped.subjects() {
+            match self.reader.subject_key(subject) {
+                Ok(SubjectKeyState::Known(key)) => keys.push(key),
+                // One that is gone is enough.
+                Ok(SubjectKeyState::Destroyed) => return Ok(Err(Opened::Erased)),
+                Ok(SubjectKeyState::Unavailable) => locked = true,
+                Err(error) => return Err(EntryFault::Unreadable(error.to_string())),
+            }
+        }
+        if locked {
+            return Ok(Err(Opened::Locked));
+        }
+        wrapped.unwrap(&keys).map(Ok).map_err(EntryFault::Key)
     }
 }
 

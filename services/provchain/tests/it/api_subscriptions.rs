@@ -4,7 +4,7 @@ use provchain::subscription::sign;
 use reqwest::Method;
 use serde_json::json;
 
-use super::cluster::{Ledger, until};
+use super::cluster::{Ledger, answer, until};
 use super::subscriber::{event, id, ids, ledger, ledger_with, long_ago, party};
 use super::webhook::{Behaviour, Receiver};
 
@@ -69,6 +69,24 @@ async fn a_webhook_gets_exactly_what_matches_and_its_owner_may_see_signed_and_in
     assert_eq!(shown["dest"], receiver.url());
     for body in [&made, &shown, &shop.get(path).await.json()] {
         assert!(!body.to_string().contains(token), "{body}");
+    }
+    for line in [
+        "provchain_subscriptions_served 1",
+        "provchain_deliveries_total{outcome=\"delivered\"}",
+        "provchain_delivered_events_total",
+        "provchain_subscription_lag_entries 0",
+    ] {
+        until(&format!("a node tells {line}"), async || {
+            let mut told = false;
+            for node in ledger.nodes.nodes() {
+                let metrics = ledger.request_at("metrics", Method::GET, node, "/metrics");
+                let metrics = answer(metrics).await.expect("metrics").text();
+                told |=
+                    metrics.contains("provchain_subscriptions_served 1") && metrics.contains(line);
+            }
+            told
+        })
+        .await;
     }
     // Without its subscription nothing comes any more.
     assert_eq!(shop.delete(&location).await.status, 204);

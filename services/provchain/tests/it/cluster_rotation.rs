@@ -225,7 +225,7 @@ async fn whatever_a_crash_leaves_on_disk_the_node_signs_with_a_key_that_the_ledg
         node.start().await.expect("started");
         node.wait_ready().await.expect("ready");
     };
-    let first = signing(&ledger, &node).await;
+    let first = signing(&ledger, node).await;
 
     // The next key was written, and the ledger never heard of it.
     assert!(node.stop().await.expect("stopped"));

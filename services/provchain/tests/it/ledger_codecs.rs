@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use proptest::prelude::*;
 use provchain::ledger::block::{Block, Header, Tip, genesis};
-use provchain::ledger::key::{Custody, EntryKey, SubjectKey, WrappedKey};
+use provchain::ledger::key::{Custody, EntryKey, Keeper, SubjectKey, WrappedKey};
 use provchain::ledger::leaf::{Kind, Leaf};
 use provchain::ledger::merkle::Tile;
 use provchain::ledger::payload::{ContentType, Payload, StoredPayload};
@@ -109,14 +109,14 @@ proptest! {
         let key = EntryKey::from_random(key);
         let plain = WrappedKey::wrap(&key, Custody::Plain).unwrap();
         strict(&plain, WrappedKey::encode, WrappedKey::decode);
-        prop_assert_eq!(&plain.unwrap(None).unwrap(), &key);
+        prop_assert_eq!(&plain.unwrap(&[]).unwrap(), &key);
 
         let subject_key = SubjectKey::from_random(subject_key);
         let custody = Custody::Subject { subject: &subject, key: &subject_key, nonce };
         let wrapped = WrappedKey::wrap(&key, custody).unwrap();
         strict(&wrapped, WrappedKey::encode, WrappedKey::decode);
-        prop_assert_eq!(wrapped.subject(), Some(subject.as_str()));
-        prop_assert_eq!(wrapped.unwrap(Some(&subject_key)).unwrap(), key);
+        prop_assert_eq!(wrapped.subjects(), std::slice::from_ref(&subject));
+        prop_assert_eq!(wrapped.unwrap(std::slice::from_ref(&subject_key)).unwrap(), key);
     }
 
     #[test]
@@ -124,14 +124,14 @@ proptest! {
         let subject_key = SubjectKey::from_random([1; 32]);
         let custody = Custody::Subject { subject: "farm", key: &subject_key, nonce: [2; 24] };
         let wrapped = WrappedKey::wrap(&EntryKey::from_random(key), custody).unwrap();
-        prop_assert!(wrapped.unwrap(None).is_err());
-        prop_assert!(wrapped.unwrap(Some(&SubjectKey::from_random([3; 32]))).is_err());
+        prop_assert!(wrapped.unwrap(&[]).is_err());
+        prop_assert!(wrapped.unwrap(&[SubjectKey::from_random([3; 32])]).is_err());
         // The version and the scheme are the first two bytes; everything behind is authenticated.
         for at in 2..wrapped.encode().len() {
             let mut bytes = wrapped.encode();
             bytes[at] ^= 1 << bit;
             let changed = WrappedKey::decode(&bytes);
-            prop_assert!(changed.is_err() || changed.unwrap().unwrap(Some(&subject_key)).is_err());
+            prop_assert!(changed.is_err() || changed.unwrap().unwrap(std::slice::from_ref(&subject_key)).is_err());
         }
     }
 
@@ -193,6 +193,53 @@ fn a_leaf_of_no_statements_or_of_more_than_the_limit_is_refused() {
             "{statement_count}"
         );
     }
+}
+
+#[test]
+fn a_key_under_several_subjects_opens_with_all_of_their_keys_and_nothing_less() {
+    let entry = EntryKey::from_random([7; 32]);
+    let names: Vec<String> = (10..74).map(|number| format!("subject {number}")).collect();
+    let keys: Vec<SubjectKey> = (0..64).map(|n| SubjectKey::from_random([n; 32])).collect();
+    let keepers: Vec<Keeper<'_>> = names
+        .iter()
+        .zip(&keys)
+        .map(|(subject, key)| Keeper {
+            subject,
+            key,
+            nonce: [9; 24],
+        })
+        .collect();
+    for count in [2, 3, 64] {
+        let wrapped = WrappedKey::wrap(&entry, Custody::Subjects(&keepers[..count])).unwrap();
+        let bytes = wrapped.encode();
+        assert_eq!(WrappedKey::decode(&bytes).unwrap(), wrapped);
+        assert_eq!(wrapped.subjects(), &names[..count]);
+        assert_eq!(wrapped.unwrap(&keys[..count]).unwrap(), entry);
+        // One that is missing, wrong or in another place is enough.
+        assert!(wrapped.unwrap(&keys[1..count]).is_err());
+        for place in [0, count - 1] {
+            let mut wrong = keys[..count].to_vec();
+            wrong[place] = SubjectKey::from_random([0xee; 32]);
+            assert!(wrapped.unwrap(&wrong).is_err());
+        }
+        let mut turned = keys[..count].to_vec();
+        turned.swap(0, 1);
+        assert!(wrapped.unwrap(&turned).is_err());
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            let opened = WrappedKey::decode(&changed).and_then(|key| key.unwrap(&keys[..count]));
+            assert!(opened.is_err(), "byte {at} of {count} subjects");
+        }
+        assert!(WrappedKey::decode(&bytes[..bytes.len() - 1]).is_err());
+    }
+    let turned = [keepers[1], keepers[0]];
+    let twice = [keepers[0], keepers[0]];
+    for wrong in [&keepers[..0], &keepers[..1], &turned, &twice] {
+        assert!(WrappedKey::wrap(&entry, Custody::Subjects(wrong)).is_err());
+    }
+    let more: Vec<_> = keepers.iter().chain(&keepers[..1]).copied().collect();
+    assert!(WrappedKey::wrap(&entry, Custody::Subjects(&more)).is_err());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::ledger_fixture::{
 #[test]
 fn a_sealed_entry_opens_to_what_was_sealed() {
     let sealed = sealed_entry(3);
-    let key = sealed.key.unwrap(None).unwrap();
+    let key = sealed.key.unwrap(&[]).unwrap();
     let opened = entry::open(&sealed.leaf, &sealed.payload, &key, &statements_of).unwrap();
     assert_eq!(opened.payload, new_entry(3).payload);
     assert_eq!(opened.statements, new_entry(3).statements);
@@ -30,9 +30,9 @@ fn an_entry_under_a_subject_opens_with_the_key_of_the_subject_only() {
         nonce: [1; 24],
     };
     let sealed = new_entry(3).seal(entry_key(3), custody).unwrap();
-    assert_eq!(sealed.key.subject(), Some(SUBJECT));
-    assert_eq!(sealed.key.unwrap(Some(&subject)).unwrap(), entry_key(3));
-    assert!(sealed.key.unwrap(None).is_err());
+    assert_eq!(sealed.key.subjects(), [SUBJECT]);
+    assert_eq!(sealed.key.unwrap(&[subject]).unwrap(), entry_key(3));
+    assert!(sealed.key.unwrap(&[]).is_err());
     assert_eq!(
         sealed.leaf,
         sealed_entry(3).leaf,

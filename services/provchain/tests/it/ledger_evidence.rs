@@ -48,7 +48,7 @@ fn two_roots_of_one_size_are_a_proof_by_themselves() {
     assert_eq!(evidence.verify(&[]).verdict, Verdict::Unauthenticated);
     // The file reads back as it was, and nothing is added to it.
     let file = evidence.to_json();
-    assert_eq!(Evidence::from_json(file.as_bytes()), Ok(evidence.clone()));
+    assert_eq!(Evidence::from_json(file.as_bytes()), Ok(evidence));
     let more = file.replacen('{', "{\"more\": 1,", 1);
     assert!(Evidence::from_json(more.as_bytes()).is_err());
     assert!(Evidence::from_json(file.replace("-evidence", "-proof").as_bytes()).is_err());

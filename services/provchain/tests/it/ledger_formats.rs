@@ -10,12 +10,13 @@ use provchain::ledger::block::{Tip, genesis};
 use provchain::ledger::checkpoint::Checkpoint;
 use provchain::ledger::commitment::{Commitments, commit_submitter};
 use provchain::ledger::entry::NewEntry;
-use provchain::ledger::identity::{Identifying, Identity, LedgerSecret};
-use provchain::ledger::key::{Custody, EntryKey};
+use provchain::ledger::identity::{Identifying, Identity, LedgerSecret, Subject};
+use provchain::ledger::key::{Custody, EntryKey, Keeper, SubjectKey, WrappedKey};
 use provchain::ledger::leaf::{Kind, Leaf};
 use provchain::ledger::merkle;
 use provchain::ledger::note::{SignatureType, SignerKey};
 use provchain::ledger::payload::{ContentType, Payload};
+use provchain::subject::KeyId;
 
 const FORMATS: &str = include_str!("../../FORMATS.md");
 const ORIGIN: &str = "ledger.example/demo";
@@ -136,6 +137,7 @@ fn every_value_of_the_worked_example_is_what_the_code_computes() {
         Identity::new(&secret, &event).unwrap().key.as_bytes(),
     );
 
+    subjects(&secret, &mut put);
     assert_eq!(documented(), computed);
 
     let key = SignerKey::new(ORIGIN, SignatureType::Ed25519, node).unwrap();
@@ -145,6 +147,43 @@ fn every_value_of_the_worked_example_is_what_the_code_computes() {
         .unwrap();
     assert_eq!(example()[2], signed.to_string());
     assert_eq!(example()[3], format!("{}\n", key.verifier()));
+}
+
+/// The pseudonyms of two subjects, and the entry key under the key of one, and under those of both.
+fn subjects(secret: &LedgerSecret, put: &mut impl FnMut(&str, &[u8])) {
+    let of_field = secret.pseudonym(&Subject::Field {
+        name: "https://ns.example.com/ext/driver",
+        value: "Ann",
+    });
+    let of_party = secret.pseudonym(&Subject::Party("https://id.gs1.org/417/0614141007776"));
+    put("pseudonym of the field", of_field.as_bytes());
+    put("pseudonym of the party", of_party.as_bytes());
+    let name = |subject, number| {
+        let id = KeyId {
+            subject,
+            generation: 0,
+            id: [number; 16],
+        };
+        id.to_string()
+    };
+    let (field, party) = (name(of_field, 0x70), name(of_party, 0x71));
+    let keys = [0x50, 0x51].map(|byte| SubjectKey::from_random([byte; 32]));
+    let keeper = |subject, place: usize| Keeper {
+        subject,
+        key: &keys[place],
+        nonce: [[0x60; 24], [0x61; 24]][place],
+    };
+    let one = keeper(&field, 0);
+    let custody = Custody::Subject {
+        subject: one.subject,
+        key: one.key,
+        nonce: one.nonce,
+    };
+    let wrapped = WrappedKey::wrap(&entry_key(), custody).unwrap();
+    put("wrapped key, one subject", &wrapped.encode());
+    let both = [keeper(&party, 1), one];
+    let wrapped = WrappedKey::wrap(&entry_key(), Custody::Subjects(&both)).unwrap();
+    put("wrapped key, two subjects", &wrapped.encode());
 }
 
 #[test]

@@ -26,15 +26,15 @@ use provchain::ledger::note::{SignatureType, SignerKey};
 use provchain::ledger::succession::Succession;
 
 /// A founded ledger whose machine is of this version.
-struct State {
-    connection: Connection,
+pub struct State {
+    pub connection: Connection,
     machine: Ledger,
     directory: SharedDirectory,
     version: u32,
 }
 
 impl State {
-    fn of(version: u32) -> Self {
+    pub fn of(version: u32) -> Self {
         let connection = Connection::open_in_memory().unwrap();
         let directory = SharedDirectory::default();
         let machine = Ledger::with_directory(directory.clone());
@@ -53,7 +53,7 @@ impl State {
         state
     }
 
-    fn upgrade(&mut self, version: u32) {
+    pub fn upgrade(&mut self, version: u32) {
         for migration in &Ledger::MIGRATIONS[self.version as usize..version as usize] {
             self.connection.execute_batch(migration).unwrap();
         }
@@ -61,7 +61,7 @@ impl State {
         self.machine.load(&self.connection).unwrap();
     }
 
-    fn apply(&mut self, change: change::Change) -> Reply {
+    pub fn apply(&mut self, change: change::Change) -> Reply {
         let entry = EntryInfo {
             index: 1,
             term: 1,
@@ -169,7 +169,7 @@ impl State {
     }
 }
 
-fn is_refused(reply: &Reply) -> bool {
+pub fn is_refused(reply: &Reply) -> bool {
     matches!(reply.reply, Some(reply::Reply::Refused(_)))
 }
 
@@ -244,6 +244,7 @@ fn before_all_nodes_know_of_named_queries_none_is_made() {
     assert_eq!(made.unwrap().definition, "{}");
 }
 
+#[test]
 fn before_all_nodes_know_of_successions_no_key_hands_over() {
     let mut state = State::of(2);
     state.register(1);

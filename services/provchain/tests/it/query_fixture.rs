@@ -38,7 +38,7 @@ pub static INDEXED: LazyLock<Indexed> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let index = Index::open(&folder.path().join("index.db")).unwrap();
     let stored: Vec<_> = events.iter().map(|known| known.stored.clone()).collect();
-    index.take(&stored).unwrap();
+    index.take(&stored, &()).unwrap();
     let questions = events.iter().map(questions).collect();
     Indexed {
         events,

@@ -211,7 +211,7 @@ async fn pages_give_every_event_of_the_first_page_s_ledger_once_while_captures_g
         .map(|known| known.stored.clone())
         .collect();
     let (first, later) = stored.split_at(100);
-    index.take(first).unwrap();
+    index.take(first, &()).unwrap();
     for parameters in [
         BTreeMap::new(),
         BTreeMap::from([(
@@ -233,12 +233,12 @@ async fn pages_give_every_event_of_the_first_page_s_ledger_once_while_captures_g
             after = Some(last.position(&query));
             walked.extend(page.iter().map(|candidate| candidate.entry));
             if let Some(more) = more.next() {
-                index.take(more).unwrap();
+                index.take(more, &()).unwrap();
             }
         }
         assert_eq!(walked, wanted, "{parameters:?}");
         index.clear().unwrap();
-        index.take(first).unwrap();
+        index.take(first, &()).unwrap();
     }
 }
 

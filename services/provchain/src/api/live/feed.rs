@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::documents;
 use crate::epcis::{Event, Limits};
 use crate::ledger::block::Block;
-use crate::machine::read::StoredEntry;
+use crate::machine::read::{Keyring, StoredEntry};
 
 /// Entries that are kept; who is further behind reads them from the ledger.
 const ENTRIES_MAX: usize = 4096;
@@ -32,29 +32,21 @@ pub struct Progress {
 const EVENT_BYTES_MAX: usize = 8 << 10;
 
 /// An entry on its way out.
-#[derive(Debug)]
 pub struct FedEntry {
     stored: StoredEntry,
+    keys: Arc<dyn Keyring + Send + Sync>,
     document: OnceLock<Option<Bytes>>,
     event: OnceLock<Option<Arc<Event>>>,
 }
 
 impl FedEntry {
-    pub(in crate::api) fn new(stored: StoredEntry) -> Self {
-        Self {
-            stored,
-            document: OnceLock::new(),
-            event: OnceLock::new(),
-        }
-    }
-
     pub(in crate::api) fn stored(&self) -> &StoredEntry {
         &self.stored
     }
 
     /// The event, if it can be read at all.
     pub(in crate::api) fn document(&self) -> Option<&Bytes> {
-        let opened = || self.stored.document().map(Bytes::from);
+        let opened = || self.stored.document(&*self.keys).map(Bytes::from);
         self.document.get_or_init(opened).as_ref()
     }
 
@@ -76,11 +68,11 @@ impl FedEntry {
 }
 
 /// The newest entries and blocks; cheap to clone.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Feed(Arc<Inner>);
 
-#[derive(Default)]
 struct Inner {
+    keys: Arc<dyn Keyring + Send + Sync>,
     kept: RwLock<Kept>,
     progress: watch::Sender<Progress>,
 }
@@ -92,6 +84,15 @@ struct Kept {
 }
 
 impl Feed {
+    /// A feed of entries that are opened with these keys.
+    pub(crate) fn new(keys: Arc<dyn Keyring + Send + Sync>) -> Self {
+        Self(Arc::new(Inner {
+            keys,
+            kept: RwLock::default(),
+            progress: watch::Sender::default(),
+        }))
+    }
+
     /// Takes in what follows: entries and blocks in their order, none left out since the last time.
     pub(crate) fn take(&self, entries: Vec<StoredEntry>, blocks: Vec<Block>) {
         let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +102,7 @@ impl Feed {
             if kept.entries.len() == ENTRIES_MAX {
                 kept.entries.pop_front();
             }
-            kept.entries.push_back(Arc::new(FedEntry::new(entry)));
+            kept.entries.push_back(Arc::new(self.fed(entry)));
         }
         for block in blocks {
             progress.blocks = block.header.height + 1;
@@ -112,6 +113,34 @@ impl Feed {
         }
         drop(kept);
         self.0.progress.send_replace(progress);
+    }
+
+    /// An entry on its way out.
+    pub(in crate::api) fn fed(&self, stored: StoredEntry) -> FedEntry {
+        FedEntry {
+            stored,
+            keys: Arc::clone(&self.0.keys),
+            document: OnceLock::new(),
+            event: OnceLock::new(),
+        }
+    }
+
+    /// Forgets the content of entries that were erased.
+    pub(crate) fn forget(&self, entries: &[u64]) {
+        let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(first) = kept.entries.front().map(|entry| entry.stored.index) else {
+            return;
+        };
+        for index in entries {
+            let place = index.checked_sub(first).map(usize::try_from);
+            if let Some(Ok(place)) = place
+                && let Some(entry) = kept.entries.get_mut(place)
+            {
+                let mut stored = entry.stored.clone();
+                (stored.payload, stored.key) = (None, None);
+                *entry = Arc::new(self.fed(stored));
+            }
+        }
     }
 
     /// Begins where the ledger is, or begins anew where it was replaced by another.
@@ -168,6 +197,8 @@ fn page<T>(
 mod tests {
     use super::*;
     use crate::access::{Access, Visibility};
+    use crate::ledger::key::{Custody, EntryKey, WrappedKey};
+    use crate::ledger::payload::{ContentType, Payload};
 
     fn entry(index: u64) -> StoredEntry {
         StoredEntry {
@@ -184,7 +215,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_the_newest_and_what_is_older_is_not_passed_over() {
-        let feed = Feed::default();
+        let feed = Feed::new(Arc::new(()));
         assert!(feed.entries(0, 10).is_none());
         feed.begin(Progress {
             entries: 7,
@@ -198,5 +229,32 @@ mod tests {
         let indices: Vec<_> = page.iter().map(|entry| entry.stored.index).collect();
         assert_eq!(indices, (107..117).collect::<Vec<_>>());
         assert_eq!(feed.entries(7 + many, 10).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn what_is_erased_is_forgotten_though_a_listener_has_opened_it() {
+        let key = EntryKey::from_random([3; 32]);
+        let payload = Payload {
+            content_type: ContentType::JsonLd,
+            submitter: "farm".into(),
+            document: b"{}".to_vec(),
+        };
+        let payload = payload.seal(&key.derive()).unwrap();
+        let wrapped = WrappedKey::wrap(&key, Custody::Plain).unwrap();
+        let readable = |index| StoredEntry {
+            payload: Some(payload.as_bytes().to_vec()),
+            key: Some(wrapped.encode()),
+            ..entry(index)
+        };
+        let feed = Feed::new(Arc::new(()));
+        feed.begin(Progress {
+            entries: 5,
+            ..Progress::default()
+        });
+        feed.take((5..8).map(readable).collect(), Vec::new());
+        let opened = |index| feed.entries(index, 1).unwrap()[0].document().is_some();
+        assert!((5..8).all(opened));
+        feed.forget(&[1, 6, 99]);
+        assert_eq!([opened(5), opened(6), opened(7)], [true, false, true]);
     }
 }

@@ -101,8 +101,12 @@ impl Api {
         let read = self
             .cluster
             .read(here, move |state| read::entries(state, from, limit));
-        let stored = read.await?.value.into_iter();
-        Ok(stored.map(|entry| Arc::new(FedEntry::new(entry))).collect())
+        let stored = read.await?.value;
+        self.keeper.fetch_soon(&stored).await;
+        let fed = stored
+            .into_iter()
+            .map(|entry| Arc::new(self.feed.fed(entry)));
+        Ok(fed.collect())
     }
 
     /// Waits until the ledger of this node has more than `next` entries; false if the node goes down.
@@ -119,7 +123,7 @@ impl Api {
 
     /// The first entry that was recorded at `time` or later; if there is none yet, the next one.
     pub(crate) async fn first_recorded(&self, time: Timestamp) -> Result<u64, ApiError> {
-        let size = self.indexed().await?;
+        let size = self.indexed().await?.size;
         let first = self.index.read_within(SEARCH_TIME, move |index| {
             let mut select =
                 index.prepare_cached("SELECT min(entry) FROM event WHERE recorded >= ?1")?;

@@ -126,11 +126,12 @@ impl Walk {
     async fn open(&self, candidates: Vec<Candidate>) -> Result<Vec<Opened>, ApiError> {
         // The index was made from what this node has, and an entry never changes.
         let here = Consistency::Local { age_max: None };
+        let keys = self.api.keeper.store().clone();
         let read = self.api.cluster.read(here, move |state| {
             let (mut opened, mut bytes) = (Vec::new(), 0);
             for candidate in candidates {
                 let stored = read::entry(state, candidate.entry)?;
-                let document = stored.and_then(|stored| stored.document());
+                let document = stored.and_then(|stored| stored.document(&keys));
                 bytes += document.as_ref().map_or(0, Vec::len);
                 opened.push(Opened {
                     candidate,

@@ -11,7 +11,7 @@ use crate::epcis::Limits;
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::ledger::key::WrappedKey;
 use crate::ledger::leaf::{Kind, Leaf};
-use crate::machine::read::StoredEntry;
+use crate::machine::read::{Keyring, StoredEntry};
 use crate::verify::LedgerReader as _;
 
 /// A ledger folder. Who has it reads everything in it.
@@ -53,7 +53,7 @@ impl Offline {
         let page = self.folder.stored(from, usize::try_from(most)?)?;
         ensure!(!page.is_empty(), "entry {from} is missing");
         let entries = page.iter().map(|stored| {
-            let entry = entry_of(stored);
+            let entry = entry_of(stored, self.folder.keyring());
             entry.with_context(|| format!("entry {}", stored.index))
         });
         entries.collect()
@@ -94,27 +94,29 @@ impl Offline {
     }
 }
 
-fn entry_of(stored: &StoredEntry) -> anyhow::Result<Entry> {
+fn entry_of(stored: &StoredEntry, keyring: &dyn Keyring) -> anyhow::Result<Entry> {
     let leaf = Leaf::decode(&stored.leaf)?;
     Ok(Entry {
         index: stored.index,
         leaf_hash: leaf.hash(),
-        content: content(&leaf, stored)?,
+        content: content(&leaf, stored, keyring)?,
     })
 }
 
-fn content(leaf: &Leaf, stored: &StoredEntry) -> anyhow::Result<Content> {
+fn content(leaf: &Leaf, stored: &StoredEntry, keyring: &dyn Keyring) -> anyhow::Result<Content> {
     if leaf.kind == Kind::Erasure {
         return Ok(Content::Record);
     }
     let Some(key) = &stored.key else {
         return Ok(Content::Erased);
     };
-    if WrappedKey::decode(key)?.subject().is_some() {
+    let wrapped = WrappedKey::decode(key)?;
+    if !wrapped.subjects().is_empty() && keyring.keys_of(&wrapped).is_none() {
         return Ok(Content::Locked);
     }
     let limits = Limits::stored();
-    let opened = stored.open(&|document: &[u8]| documents::statements_of(document, &limits));
+    let statements = |document: &[u8]| documents::statements_of(document, &limits);
+    let opened = stored.open(keyring, &statements);
     let (_, opened) =
         opened.map_err(|fault| anyhow!("{fault}: `provchain verify` says what else is damaged"))?;
     Ok(Content::Event(opened.payload.document))
