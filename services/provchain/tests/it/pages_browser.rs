@@ -32,6 +32,8 @@ pub struct Browser {
     /// What the browser complained about: exceptions, errors on the console, breaches of the policy.
     complaints: Vec<String>,
     base: String,
+    /// Of the screen, in pixels.
+    pub width: u32,
     _process: Child,
     _profile: TempDir,
 }
@@ -80,6 +82,7 @@ impl Browser {
             asked: 0,
             complaints: Vec::new(),
             base: base.to_owned(),
+            width: 0,
             _process: process,
             _profile: profile,
         };
@@ -215,6 +218,7 @@ impl Browser {
 
     /// The screen, and whether it is a phone's.
     pub async fn screen(&mut self, width: u32, height: u32, dark: bool) {
+        self.width = width;
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
         });
