@@ -255,6 +255,8 @@ fn bodies_in_any_other_form_are_malformed() {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn no_sizes_and_no_path_make_a_contradiction_of_one_history(
         small in 1..80_u64, more in 0..80_u64, noise in proptest::collection::vec(any::<[u8; 32]>(), 0..8)
