@@ -3,6 +3,8 @@
 /// Only so that the modules lie in `tests/it/`, where cargo takes none for a test of its own.
 mod it {
     mod attacks;
+    mod backup_retention;
+    mod backup_schedule;
     mod backups;
     mod certificates;
     mod client;

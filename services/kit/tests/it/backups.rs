@@ -5,19 +5,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
 };
 
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
-use jiff::SignedDuration;
-use kit::backup::{
-    BackupError, BackupSettings, Job, Manifest, Source, SourceError, Target, create, restore,
-    run_schedule, verify,
-};
-use kit::health::{Check, Health, Status};
-use kit::shutdown::Shutdown;
+use kit::backup::{BackupError, Manifest, Source, SourceError, Target, create, restore, verify};
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, memory::InMemory, path::Path as Key,
@@ -25,7 +19,7 @@ use object_store::{
 use serde_json::{Map, Value};
 
 /// A pantry with three files.
-struct Pantry;
+pub struct Pantry;
 
 impl Source for Pantry {
     fn snapshot(&self, into: &Path) -> Result<Map<String, Value>, SourceError> {
@@ -64,23 +58,23 @@ impl Source for Burning {
     }
 }
 
-struct Place {
+pub struct Place {
     folder: tempfile::TempDir,
-    target: Target,
+    pub target: Target,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let target = Target::open(&url(&folder.path().join("backups")), []).expect("a target");
         Self { folder, target }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    async fn backup(&self) -> Manifest {
+    pub async fn backup(&self) -> Manifest {
         create(
             &self.target,
             Arc::new(Pantry),
@@ -93,16 +87,16 @@ impl Place {
     }
 
     /// A file of a backup, as it lies in the target.
-    fn stored(&self, backup: &Manifest, file: &str) -> PathBuf {
+    pub fn stored(&self, backup: &Manifest, file: &str) -> PathBuf {
         self.path("backups").join(&backup.name).join(file)
     }
 }
 
-fn url(path: &Path) -> String {
+pub fn url(path: &Path) -> String {
     format!("file://{}", path.display())
 }
 
-fn entries(path: &Path) -> usize {
+pub fn entries(path: &Path) -> usize {
     std::fs::read_dir(path).map_or(0, Iterator::count)
 }
 
@@ -334,104 +328,6 @@ async fn a_full_store_leaves_no_half_backup() {
     }
 }
 
-#[tokio::test]
-async fn an_upload_that_breaks_off_is_no_backup_and_is_cleared_away_a_day_later() {
-    let place = Place::new();
-    let made = place.backup().await;
-    // As a process that died just before the manifest would leave it.
-    std::fs::remove_file(place.stored(&made, "manifest.json")).expect("removed");
-    assert!(place.target.list().await.expect("listed").is_empty());
-    let error = place
-        .target
-        .fetch_verified(&made.name, &place.path("restored"))
-        .await
-        .expect_err("no backup");
-    assert!(matches!(error, BackupError::NotFound(_)), "{error}");
-    place.target.prune("pantry", 1, 1).await.expect("pruned");
-    assert_eq!(
-        entries(&place.path("backups")),
-        1,
-        "it could still be under way"
-    );
-    let later = kit::clock::now() + SignedDuration::from_hours(25);
-    std::fs::create_dir(place.path("backups/somebody-elses")).expect("made");
-    std::fs::write(place.path("backups/somebody-elses/file"), "").expect("written");
-    let pruned = place.target.prune_at("pantry", 1, 1, later).await;
-    pruned.expect("pruned");
-    assert_eq!(
-        entries(&place.path("backups")),
-        1,
-        "what is not a backup's is left alone"
-    );
-    assert!(place.path("backups/somebody-elses/file").exists());
-}
-
-#[tokio::test]
-async fn pruning_keeps_the_young_and_the_newest_of_every_node() {
-    let place = Place::new();
-    let mut names = Vec::new();
-    for (node, days) in [
-        ("node-1", 40),
-        ("node-1", 35),
-        ("node-1", 32),
-        ("node-1", 2),
-        ("node-2", 50),
-        ("node-2", 45),
-    ] {
-        let mut made = place.backup().await;
-        let path = place.stored(&made, "manifest.json");
-        made.node = node.to_owned();
-        made.created_at = kit::clock::now() - SignedDuration::from_hours(24 * days);
-        std::fs::write(path, serde_json::to_vec(&made).expect("JSON")).expect("written");
-        names.push(made.name);
-    }
-    let others = place.target.prune("cellar", 0, 1).await.expect("pruned");
-    assert!(others.is_empty(), "those of another service");
-    let removed = place.target.prune("pantry", 30, 2).await.expect("pruned");
-    assert_eq!(removed, [names[1].clone(), names[0].clone()]);
-    let left: Vec<String> = place
-        .target
-        .list()
-        .await
-        .expect("listed")
-        .into_iter()
-        .map(|made| made.name)
-        .collect();
-    assert_eq!(
-        left,
-        [&names[4], &names[5], &names[2], &names[3]].map(Clone::clone)
-    );
-}
-
-#[tokio::test]
-async fn pruning_never_removes_the_last_good_one() {
-    let place = Place::new();
-    let mut made = Vec::new();
-    for (days, damage) in [
-        (60, None),
-        (50, None),
-        (40, Some("salt")),
-        (35, Some("salt")),
-    ] {
-        let mut backup = place.backup().await;
-        backup.created_at = kit::clock::now() - SignedDuration::from_hours(24 * days);
-        let manifest = serde_json::to_vec(&backup).expect("JSON");
-        std::fs::write(place.stored(&backup, "manifest.json"), manifest).expect("written");
-        if let Some(file) = damage {
-            std::fs::write(place.stored(&backup, file), "s").expect("truncated");
-        }
-        made.push(backup);
-    }
-    let removed = place.target.prune("pantry", 1, 0).await.expect("pruned");
-    let expected = [&made[3], &made[2], &made[0]].map(|backup| backup.name.clone());
-    assert_eq!(removed, expected);
-    let last = place.target.list().await.expect("listed");
-    assert_eq!(last, [made[1].clone()]);
-    let into = place.path("restored");
-    let fetched = place.target.fetch_verified(&last[0].name, &into).await;
-    fetched.expect("whole");
-}
-
 #[test]
 fn targets_overlap_when_one_is_or_lies_in_the_other() {
     for (one, other) in [
@@ -451,91 +347,6 @@ fn targets_overlap_when_one_is_or_lies_in_the_other() {
     ] {
         assert!(!Target::overlap(one, other), "{one} {other}");
     }
-}
-
-/// A job that backs the pantry up every second.
-fn job(target: &Path, scratch: &Path, turn: &Arc<AtomicBool>) -> Job {
-    let turn = Arc::clone(turn);
-    Job {
-        settings: BackupSettings {
-            target: Some(target.display().to_string()),
-            schedule: "* * * * * *".to_owned(),
-            ..BackupSettings::default()
-        },
-        environment: Vec::new(),
-        source: Arc::new(Pantry),
-        service: "pantry".to_owned(),
-        node: "node-1".to_owned(),
-        scratch: scratch.to_owned(),
-        turn: Arc::new(move || {
-            let turn = turn.load(Ordering::SeqCst);
-            Box::pin(async move { turn })
-        }),
-    }
-}
-
-/// What the health says of the backups.
-fn health(health: &Health) -> Check {
-    let checks = health.checks();
-    let found = checks.into_iter().find(|(name, _)| name == "pantry-backup");
-    found.map_or_else(|| Check::pass("not yet"), |(_, check)| check)
-}
-
-async fn until(mut reached: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !reached().await {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    let limit = std::time::Duration::from_secs(60);
-    tokio::time::timeout(limit, waiting).await.expect("in time");
-}
-
-#[tokio::test]
-async fn a_schedule_makes_backups_while_it_is_this_nodes_turn_until_the_shutdown() {
-    let place = Place::new();
-    let shutdown = Shutdown::new(std::time::Duration::ZERO);
-    let turn = Arc::new(AtomicBool::new(false));
-    let job = job(&place.path("backups"), &place.path("scratch"), &turn);
-    let told = Health::new("pantry", "node-1", "1");
-    let running = {
-        let (told, shutdown) = (told.clone(), shutdown.clone());
-        tokio::spawn(async move { run_schedule(job, &told, shutdown).await })
-    };
-    until(async || health(&told).detail.contains("another node")).await;
-    assert!(place.target.list().await.expect("listed").is_empty());
-    turn.store(true, Ordering::SeqCst);
-    until(async || place.target.list().await.expect("listed").len() > 1).await;
-    assert!(health(&told).detail.contains("the newest"));
-    shutdown.request("a test");
-    running.await.expect("not panicked").expect("ended");
-}
-
-#[tokio::test]
-async fn a_dead_target_is_a_warning_and_is_tried_again() {
-    let place = Place::new();
-    let shutdown = Shutdown::new(std::time::Duration::ZERO);
-    let dead = place.path("mounted-later");
-    std::fs::write(&dead, "no folder").expect("written");
-    let left = place.path("scratch/backup-of-a-process-that-was-killed");
-    std::fs::create_dir_all(&left).expect("made");
-    let turn = Arc::new(AtomicBool::new(true));
-    let job = job(&dead.join("backups"), &place.path("scratch"), &turn);
-    let told = Health::new("pantry", "node-1", "1");
-    let running = {
-        let (told, shutdown) = (told.clone(), shutdown.clone());
-        tokio::spawn(async move { run_schedule(job, &told, shutdown).await })
-    };
-    until(async || health(&told).status == Status::Warn).await;
-    let detail = health(&told).detail;
-    assert!(!detail.contains("mounted-later"), "{detail}");
-    assert!(!left.exists(), "what was left behind is cleared away");
-    std::fs::remove_file(&dead).expect("removed");
-    until(async || health(&told).status == Status::Pass).await;
-    let target = Target::open(&url(&dead.join("backups")), []).expect("a target");
-    assert!(!target.list().await.expect("listed").is_empty());
-    shutdown.request("a test");
-    running.await.expect("not panicked").expect("ended");
 }
 
 /// A store with room for so many files.

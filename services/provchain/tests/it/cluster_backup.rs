@@ -250,6 +250,14 @@ async fn the_node_that_leads_makes_the_backups_and_another_goes_on_when_it_is_go
     ] {
         assert!(metrics.contains(part), "{part} in {metrics}");
     }
+    for node in ledger.nodes.nodes() {
+        let told = async || {
+            let health = ledger.get(node, "/health").await.json();
+            let detail = health["checks"]["provchain-backup"]["detail"].to_string();
+            detail.contains("another node") == (node.name() != leader.name())
+        };
+        until("each says whether it makes them", told).await;
+    }
     leader.kill().await.expect("killed");
     let next = ledger.nodes.leader().await.expect("a leader");
     assert_ne!(next.name(), leader.name());
