@@ -1,4 +1,7 @@
-//! `cluster status|add|remove|transfer|snapshot`: the same in every binary that stands on this core.
+//! `cluster status|add|remove|transfer|snapshot`, and `backup …`: the same in every binary that stands
+//! on this core.
+
+pub mod backup;
 
 use std::io::IsTerminal as _;
 use std::sync::Arc;

@@ -1,10 +1,18 @@
 //! The one place that opens SQLite databases, so that every connection has the same pragmas.
 
+use std::fs::File;
+use std::io::Error;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
+
+use crate::disk::FLUSH_BYTES;
+
+/// The size of a page that SQLite gives a new database.
+pub(crate) const PAGE_BYTES: u32 = 4096;
 
 /// How long a connection waits for another one.
 pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +28,9 @@ pub(crate) enum Role {
     Checkpoint,
     /// Reads a consistent state and can change nothing.
     Reader,
+    /// A file that nobody else uses, to be read where no byte of it may change: without a write-ahead
+    /// log, every commit synced.
+    Copy,
 }
 
 /// Moves the whole write-ahead log into the database, with a sync before and after, and empties it.
@@ -97,7 +108,7 @@ pub(crate) fn checkpoint_error(error: rusqlite::Error) -> std::io::Error {
 fn cache_kib(role: Role) -> i64 {
     match role {
         Role::State => 64 << 10,
-        Role::Log | Role::Checkpoint | Role::Reader => 16 << 10,
+        Role::Log | Role::Checkpoint | Role::Reader | Role::Copy => 16 << 10,
     }
 }
 
@@ -123,6 +134,10 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
     match role {
         Role::Reader => {
             connection.pragma_update(None, "query_only", true)?;
+        }
+        Role::Copy => {
+            connection.pragma_update(None, "journal_mode", "DELETE")?;
+            connection.pragma_update(None, "synchronous", "EXTRA")?;
         }
         Role::Log => {
             connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -151,4 +166,32 @@ pub(crate) fn open(path: &Path, role: Role) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "cache_size", -cache_kib(role))?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     Ok(connection)
+}
+
+/// Copies the database that a transaction reads into the file `path`. Nobody needs the copy after a
+/// crash.
+pub(crate) fn copy(source: &Transaction<'_>, path: &Path) -> std::io::Result<()> {
+    /// What is copied between two syncs.
+    const PAGES: i32 = (FLUSH_BYTES / PAGE_BYTES) as i32;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a plain file without a write-ahead log"
+    )]
+    let mut target = Connection::open(path).map_err(Error::other)?;
+    target
+        .pragma_update(None, "synchronous", "OFF")
+        .map_err(Error::other)?;
+    let backup = Backup::new(source, &mut target).map_err(Error::other)?;
+    loop {
+        let step = backup.step(PAGES).map_err(Error::other)?;
+        match step {
+            StepResult::Done => return Ok(()),
+            StepResult::More => File::open(path)?.sync_data()?,
+            other => {
+                return Err(Error::other(format!(
+                    "the database cannot be copied: {other:?}"
+                )));
+            }
+        }
+    }
 }

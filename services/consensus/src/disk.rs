@@ -65,15 +65,23 @@ impl Disk {
 
     /// Looks whether `bytes` more would leave enough; says why not.
     pub(crate) fn room_for(&self, bytes: u64) -> Result<(), String> {
+        self.leaves(bytes, self.headroom / 2)
+    }
+
+    /// The same for what can wait: writes go on beside it.
+    pub(crate) fn spare_for(&self, bytes: u64) -> Result<(), String> {
+        self.leaves(bytes, self.headroom)
+    }
+
+    fn leaves(&self, bytes: u64, enough: u64) -> Result<(), String> {
         self.look();
-        if self.free() >= bytes.saturating_add(self.headroom / 2) {
+        if self.free() >= bytes.saturating_add(enough) {
             return Ok(());
         }
         Err(format!(
-            "{} has {} bytes free, and {bytes} more would leave less than {}",
+            "{} has {} bytes free, and {bytes} more would leave less than {enough}",
             self.folder.display(),
             self.free(),
-            self.headroom / 2
         ))
     }
 

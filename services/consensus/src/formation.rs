@@ -47,7 +47,8 @@ pub(crate) async fn run(core: Arc<Core>) {
     }
 }
 
-fn new_cluster_id() -> String {
+/// An id that no cluster ever had.
+pub(crate) fn new_cluster_id() -> String {
     format!("{:032x}", crate::host::random::<u128>())
 }
 

@@ -63,6 +63,8 @@ impl Core {
                 .map(|(_, member)| member.name.clone())
                 .unwrap_or_default(),
             disk_low: self.disk.is_low(),
+            restored_from: position.restored_from,
+            confirmed: self.is_confirmed(),
         }
     }
 
@@ -114,11 +116,26 @@ impl Core {
 
     /// What a greeting or its answer says about this node itself.
     fn learn(&self, hello: &Hello) {
+        let mine = self.peers.cluster();
+        if hello.restored_from.contains(&mine) && !mine.is_empty() && !self.is_confirmed() {
+            self.halt(format!(
+                "its cluster, {mine}, was restored from a backup as cluster {}, of which {} is a \
+                 member; to take part in that one wipe the data directory and let it join (for \
+                 example through {})",
+                hello.cluster, hello.name, hello.address
+            ));
+            return;
+        }
+        let remnant =
+            !hello.confirmed && self.state.position().restored_from.contains(&hello.cluster);
+        if remnant {
+            // What is left of the cluster that a backup was restored of knows this name too.
+            return;
+        }
         let meant_me = hello.receiver_name == self.config.name;
         if hello.cluster.is_empty() || hello.known_as == 0 || !meant_me {
             return;
         }
-        let mine = self.peers.cluster();
         if hello.known_as != self.id {
             // Another cluster, or an older life of this node in the same one, has its name.
             let forms = self.config.peers.as_ref().is_some_and(Vec::is_empty);

@@ -64,10 +64,9 @@ impl Identity {
                 ),
             )
         })?;
-        let path = path(data_dir);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
+        match Self::load(data_dir, system) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
+                let path = path(data_dir);
                 if data_dir.join("log.db").exists() {
                     return Err(Error::other(format!(
                         "{} is missing beside a log: restore it, or wipe the data directory and \
@@ -75,20 +74,36 @@ impl Identity {
                         path.display()
                     )));
                 }
-                let identity = Self {
-                    format: FORMAT,
-                    system: system.to_owned(),
-                    // Zero means "none" on the wire.
-                    id: crate::host::random::<u64>().max(1),
-                    cluster: None,
-                    member: false,
-                    forming: Vec::new(),
-                };
+                let identity = Self::new(system);
                 identity.save(data_dir)?;
-                return Ok(identity);
+                Ok(identity)
             }
-            Err(error) => return Err(error),
-        };
+            loaded => loaded,
+        }
+    }
+
+    /// A node that never was, of no cluster.
+    pub(crate) fn new(system: &str) -> Self {
+        Self {
+            format: FORMAT,
+            system: system.to_owned(),
+            // Zero means "none" on the wire.
+            id: crate::host::random::<u64>().max(1),
+            cluster: None,
+            member: false,
+            forming: Vec::new(),
+        }
+    }
+
+    /// What the log of this node calls it.
+    pub(crate) fn log_owner(&self) -> String {
+        format!("{} {:016x}", self.system, self.id)
+    }
+
+    /// Reads the identity of `data_dir`.
+    pub(crate) fn load(data_dir: &Path, system: &str) -> Result<Self> {
+        let path = path(data_dir);
+        let bytes = std::fs::read(&path)?;
         let identity: Self = serde_json::from_slice(&bytes).map_err(|error| {
             Error::new(
                 ErrorKind::InvalidData,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod backup;
 mod channel;
 mod cli;
 mod cluster;
@@ -25,7 +26,11 @@ mod status;
 mod subscribe;
 mod wire;
 
+pub use self::backup::{DatabaseBackup, StateBackup};
 pub use self::channel::AskError;
+pub use self::cli::backup::{
+    BackupCommand, BackupJob, run as run_backup, scratch as backup_scratch,
+};
 pub use self::cli::{ClusterCommand, run as run_command};
 pub use self::cluster::{Cluster, Proposed, RequestId, Session};
 pub use self::machine::{ApplyError, EntryInfo, Machine};

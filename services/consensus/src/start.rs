@@ -52,7 +52,7 @@ pub(crate) fn open_log(
 ) -> Result<(Identity, SqliteLog), StartError> {
     let identity = identify(config, system)?;
     let path = config.data_dir.join("log.db");
-    let owner = format!("{system} {:016x}", identity.id);
+    let owner = identity.log_owner();
     let log = if identity.cluster.is_some() {
         SqliteLog::open_existing(&path, &owner)?
     } else {

@@ -5,6 +5,7 @@
 //! the log may be forgotten.
 
 mod apply;
+pub(crate) mod backup;
 mod files;
 mod meta;
 mod read;
@@ -51,6 +52,8 @@ pub(crate) struct Position {
     pub applied: Option<LogId>,
     pub membership: StoredMembership,
     pub version: u32,
+    /// The clusters that this state was restored from, one after the other.
+    pub restored_from: Vec<String>,
 }
 
 /// What the parts of the state share.

@@ -179,6 +179,11 @@ impl Core {
             + 3 * Duration::from_millis(self.config.settings.election_timeout_ms_max)
     }
 
+    /// Whether a majority has confirmed a leader to this node lately.
+    pub(crate) fn is_confirmed(&self) -> bool {
+        self.staleness() <= self.cut_off_after()
+    }
+
     /// Why this node should not be sent work, if it should not.
     pub(crate) fn unready(&self) -> Option<String> {
         let status = self.status();
@@ -191,7 +196,7 @@ impl Core {
             _ if status.leader.is_none() => Some("there is no leader".into()),
             _ if status.version == 0 => Some("the cluster is still being formed".into()),
             // A node that is cut off goes on believing in the last leader that it knew.
-            _ if self.staleness() > self.cut_off_after() => {
+            _ if !self.is_confirmed() => {
                 Some("this node is cut off: no majority has confirmed a leader to it lately".into())
             }
             _ if self.draining.load(std::sync::atomic::Ordering::Relaxed) => {

@@ -2,6 +2,8 @@
 //! a process.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "it/backups.rs"]
+mod backups;
 #[path = "it/caller.rs"]
 mod caller;
 #[path = "it/certificates.rs"]

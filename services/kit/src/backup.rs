@@ -13,8 +13,8 @@ mod target;
 mod transfer;
 
 pub use manifest::{FileEntry, Manifest};
-pub use schedule::{BackupSettings, Schedule, run_schedule};
-pub use target::Target;
+pub use schedule::{BackupSettings, Job, Schedule, Turn, run_schedule};
+pub use target::{Target, Watch};
 
 use std::{
     io,
@@ -22,6 +22,7 @@ use std::{
     sync::Arc,
 };
 
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use crate::clock;
@@ -38,12 +39,22 @@ pub trait Source: Send + Sync + 'static {
     /// Anything that makes the set incomplete.
     fn snapshot(&self, into: &Path) -> Result<Map<String, Value>, SourceError>;
 
-    /// Checks that the files in `folder` are what [`Self::snapshot`] writes. Their hashes have
-    /// been checked before.
+    /// Checks that the files in `folder` are what [`Self::snapshot`] writes, and what it said of
+    /// them. Their hashes have been checked before.
     ///
     /// # Errors
     /// What the service would not start with.
-    fn verify(&self, folder: &Path) -> Result<(), SourceError>;
+    fn verify(&self, folder: &Path, fields: &Map<String, Value>) -> Result<(), SourceError>;
+
+    /// Makes of the verified files in `folder` what the service starts with, before the folder gets
+    /// its name. Most files are that already.
+    ///
+    /// # Errors
+    /// Anything that makes it less than whole.
+    fn complete(&self, folder: &Path, fields: &Map<String, Value>) -> Result<(), SourceError> {
+        let _ = (folder, fields);
+        Ok(())
+    }
 }
 
 /// Why a backup or a restore failed. Nothing half-done is left where it could be taken for whole.
@@ -51,7 +62,7 @@ pub trait Source: Send + Sync + 'static {
 pub enum BackupError {
     /// Not a URL of a store that is supported.
     #[error(
-        "{url:?} is not a backup target: {reason}; use file:///folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
+        "{url:?} is not a backup target: {reason}; use file:///folder, /folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix"
     )]
     Url {
         /// The URL, without credentials.
@@ -83,7 +94,7 @@ pub enum BackupError {
     #[error("the service could not write its snapshot: {0}")]
     Snapshot(SourceError),
     /// The files are what was uploaded, but the service would not start with them.
-    #[error("the restored files are refused by the service: {0}")]
+    #[error("the backup is refused: {0}")]
     Refused(SourceError),
     /// No backup of that name.
     #[error("there is no backup {0:?}; list shows those that exist")]
@@ -136,14 +147,19 @@ pub async fn create(
     node: &str,
     scratch: &Path,
 ) -> Result<Manifest, BackupError> {
-    let created_at = clock::now();
+    create_at(target, source, (service, node), scratch, clock::now()).await
+}
+
+/// As [`create`], at the time `created_at`.
+async fn create_at(
+    target: &Target,
+    source: Arc<dyn Source>,
+    (service, node): (&str, &str),
+    scratch: &Path,
+    created_at: Timestamp,
+) -> Result<Manifest, BackupError> {
     let unique = uuid::Uuid::new_v4().simple().to_string();
-    let name = format!(
-        "{}-{}-{}",
-        created_at.strftime("%Y%m%dT%H%M%SZ"),
-        manifest::plain(node),
-        &unique[..8]
-    );
+    let name = manifest::name(created_at, node, &unique[..8]);
     let folder = Scratch::create(scratch.join(format!("backup-{unique}")))?;
     let into = folder.0.clone();
     let fields = tokio::task::spawn_blocking(move || source.snapshot(&into))
@@ -161,8 +177,28 @@ pub async fn create(
     target.upload(manifest, &folder.0).await
 }
 
+/// Fetches the backup `name` into a folder under `scratch`, which is removed again, checks every
+/// hash, and lets `source` check the meaning.
+///
+/// # Errors
+/// What is wrong with it.
+pub async fn verify(
+    target: &Target,
+    source: Arc<dyn Source>,
+    name: &str,
+    scratch: &Path,
+) -> Result<Manifest, BackupError> {
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let folder = Scratch::create(scratch.join(format!("backup-{unique}")))?;
+    let check = move |folder: &Path, manifest: &Manifest| {
+        let checked = source.verify(folder, &manifest.fields);
+        checked.map_err(BackupError::Refused)
+    };
+    target.fetch(name, &folder.0.join("fetched"), check).await
+}
+
 /// Brings the backup `name` back into the folder `into`, which must be empty or absent: fetches,
-/// checks every hash, lets `source` check the meaning.
+/// checks every hash, lets `source` check the meaning and complete what was fetched.
 ///
 /// # Errors
 /// `into` is as it was before.
@@ -172,8 +208,26 @@ pub async fn restore(
     name: &str,
     into: &Path,
 ) -> Result<Manifest, BackupError> {
-    let check = move |folder: &Path| source.verify(folder).map_err(BackupError::Refused);
+    let check = move |folder: &Path, manifest: &Manifest| {
+        let checked = source.verify(folder, &manifest.fields);
+        checked
+            .and_then(|()| source.complete(folder, &manifest.fields))
+            .map_err(BackupError::Refused)
+    };
     target.fetch(name, into, check).await
+}
+
+/// Removes what processes that were killed have left in the folder `scratch`.
+///
+/// # Errors
+/// What the file system says.
+pub fn clear_scratch(scratch: &Path) -> Result<(), BackupError> {
+    match std::fs::remove_dir_all(scratch) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(BackupError::local("clearing", scratch, error))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// A folder that is removed with everything in it.

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod admin;
+mod backup;
 mod capture;
 mod export;
 mod folder;
@@ -69,6 +70,8 @@ enum Command {
     RotateKey(rotate_key::Arguments),
     /// Watch ledgers of other networks, and cosign what they show everybody
     Witness(witness::Arguments),
+    /// Make, list, check and restore backups
+    Backup(backup::Arguments),
     /// Look at the cluster and change who is in it
     Cluster {
         /// `host:port` of the node to ask; by default the one of the settings
@@ -100,6 +103,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
             block_on(rotate.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
         }
         Command::Witness(witness) => witness.run(&arguments.settings),
+        Command::Backup(backup) => {
+            block_on(backup.run(&arguments.settings)).map(|()| ExitCode::SUCCESS)
+        }
         Command::Verify(verify) => verify.run(),
         Command::Hash(hash) => hash.run().map(|()| ExitCode::SUCCESS),
         Command::Export(export) => block_on(export.run()).map(|()| ExitCode::SUCCESS),

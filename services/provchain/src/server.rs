@@ -1,5 +1,6 @@
 //! A running node: consensus, index, API, and what goes on beside requests.
 
+pub mod backups;
 mod cosigning;
 mod delivering;
 mod destroying;
@@ -150,6 +151,13 @@ pub async fn run(
         evidence,
     };
     let (renewed, renewals) = watch::channel(());
+    let backups = tokio::spawn(backups::run(
+        cluster.clone(),
+        signer.clone(),
+        settings.clone(),
+        health.clone(),
+        shutdown.clone(),
+    ));
     let tasks = [
         tokio::spawn(asker.run(renewals)),
         tokio::spawn(founding::run(
@@ -208,6 +216,7 @@ pub async fn run(
     for task in tasks {
         task.abort();
     }
+    backups.abort();
     operations_shutdown.request("the node has stopped");
     watched.await??;
     if let Some(watching) = watching {

@@ -5,6 +5,7 @@ mod witness;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use kit::backup::{BackupSettings, Target};
 use kit::rate::RateSettings;
 use kit::serve::Limits;
 use kit::settings::{Invalid, Secret};
@@ -61,6 +62,11 @@ pub struct Settings {
     /// Addresses of proxies that are believed when they say whom they speak for
     /// (`X-Forwarded-For`).
     pub trusted_proxies: Vec<IpAddr>,
+    /// Backups of the ledger, made by the node that leads.
+    pub backup: BackupSettings,
+    /// Backups of the keys of subjects, which never lie where those of the ledger do: together they
+    /// would bring back what was erased.
+    pub key_backup: KeyBackupSettings,
     /// Limits of the API's listener.
     pub limits: Limits,
     /// Certificates.
@@ -136,6 +142,42 @@ impl Default for SubscriptionSettings {
     }
 }
 
+/// When and where the keys of subjects are backed up, and for how long.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeyBackupSettings {
+    /// Where they go: a place apart from `backup.target`, in the same form. No backups of keys
+    /// without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// When they are made; by default together with those of the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Days after which one may be removed, and so for how long a key that was destroyed may still
+    /// be in one; by default as for the ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_days: Option<u32>,
+    /// Backups of a node that are kept however old they are; at least one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_at_least: Option<usize>,
+}
+
+impl KeyBackupSettings {
+    /// These, with what they do not say taken from the ledger's.
+    #[must_use]
+    pub fn beside(&self, ledger: &BackupSettings) -> BackupSettings {
+        BackupSettings {
+            target: self.target.clone(),
+            schedule: self
+                .schedule
+                .clone()
+                .unwrap_or_else(|| ledger.schedule.clone()),
+            keep_days: self.keep_days.unwrap_or(ledger.keep_days),
+            keep_at_least: self.keep_at_least.unwrap_or(ledger.keep_at_least),
+        }
+    }
+}
+
 /// What a capture may hold.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -190,6 +232,8 @@ impl Default for Settings {
                 ..RateSettings::default()
             },
             trusted_proxies: Vec::new(),
+            backup: BackupSettings::default(),
+            key_backup: KeyBackupSettings::default(),
             limits: Limits::default(),
             tls: TlsSettings::default(),
             telemetry: TelemetrySettings::default(),
@@ -238,6 +282,12 @@ impl kit::settings::Settings for Settings {
         ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
         ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
         ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
+        ("BACKUP_TARGET", "backup.target"),
+        ("BACKUP_SCHEDULE", "backup.schedule"),
+        ("RETENTION_DAYS", "backup.keep_days"),
+        ("KEY_BACKUP_TARGET", "key_backup.target"),
+        ("KEY_BACKUP_SCHEDULE", "key_backup.schedule"),
+        ("KEY_BACKUP_RETENTION_DAYS", "key_backup.keep_days"),
         ("OTEL_SERVICE_NAME", "telemetry.service_name"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
         ("LOG_LEVEL", "telemetry.log_level"),
@@ -297,6 +347,7 @@ impl kit::settings::Settings for Settings {
         if self.block_interval_ms == 0 {
             problems.push(Invalid::new("block_interval_ms", "must be above 0"));
         }
+        problems.extend(self.backup_problems());
         if problems.is_empty() {
             Ok(())
         } else {
@@ -306,6 +357,36 @@ impl kit::settings::Settings for Settings {
 }
 
 impl Settings {
+    fn backup_problems(&self) -> Vec<Invalid> {
+        let keys = self.key_backup.beside(&self.backup);
+        let mut problems = self.backup.problems("backup");
+        problems.extend(keys.problems("key_backup"));
+        let data = self.data_dir.to_string_lossy();
+        for (key, target) in [
+            ("backup.target", &self.backup.target),
+            ("key_backup.target", &keys.target),
+        ] {
+            if target
+                .as_ref()
+                .is_some_and(|target| Target::overlap(target, &data))
+            {
+                let reason = "must be apart from data_dir: what takes the one takes the other";
+                problems.push(Invalid::new(key, reason));
+            }
+        }
+        if let (Some(ledger), Some(keys)) = (&self.backup.target, &keys.target)
+            && Target::overlap(ledger, keys)
+        {
+            problems.push(Invalid::new(
+                "key_backup.target",
+                "must be apart from backup.target, neither the same nor inside: ledger and keys \
+                 together bring back what was erased; set KEY_BACKUP_TARGET to another folder or \
+                 bucket",
+            ));
+        }
+        problems
+    }
+
     /// Where the other nodes reach this one.
     #[must_use]
     pub fn advertised(&self) -> String {

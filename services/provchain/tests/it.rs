@@ -22,6 +22,9 @@ mod it {
     mod api_xml;
     mod cli_commands;
     mod cluster;
+    mod cluster_backup;
+    mod cluster_backup_forged;
+    mod cluster_backup_store;
     mod cluster_cosigning;
     mod cluster_erasure;
     mod cluster_erasure_faults;
@@ -74,6 +77,7 @@ mod it {
     mod sample_truth;
     mod subscriber;
     mod suites;
+    mod tour;
     mod verify;
     mod verify_tree;
     mod verify_trust;

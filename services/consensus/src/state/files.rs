@@ -150,7 +150,7 @@ pub fn state_path(data_dir: &Path) -> Result<PathBuf> {
     Ok(dir.join(name))
 }
 
-fn file_name(number: u64) -> String {
+pub(super) fn file_name(number: u64) -> String {
     format!("state-{number:06}.db")
 }
 

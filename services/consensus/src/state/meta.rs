@@ -143,6 +143,10 @@ pub(super) fn put_membership(
     put(state, "membership", &stored.encode_to_vec())
 }
 
+pub(super) fn put_restored_from(state: &Connection, clusters: &[String]) -> rusqlite::Result<()> {
+    put(state, "restored_from", clusters.join("\n").as_bytes())
+}
+
 pub(super) fn put_version(state: &Connection, version: u32) -> rusqlite::Result<()> {
     put(state, "version", &version.to_le_bytes())
 }
@@ -164,10 +168,13 @@ pub(super) fn position(state: &Connection) -> Result<Position> {
     let version = read("version")?
         .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok())
         .map_or(0, u32::from_le_bytes);
+    let restored_from = read("restored_from")?.unwrap_or_default();
+    let restored_from = String::from_utf8(restored_from).map_err(Error::other)?;
     Ok(Position {
         applied,
         membership: codec::stored_membership(membership)?,
         version,
+        restored_from: restored_from.lines().map(str::to_owned).collect(),
     })
 }
 

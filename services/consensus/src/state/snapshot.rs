@@ -4,7 +4,6 @@
 //! checkpoint of it is all that is needed before the log may be purged. A file is made only when a
 //! follower needs one, as a copy of what is then the state.
 
-use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
@@ -12,13 +11,10 @@ use std::time::{Duration, Instant};
 
 use openraft::type_config::alias::{SnapshotMetaOf, SnapshotOf};
 use rusqlite::Connection;
-use rusqlite::backup::{Backup, StepResult};
 
 use super::files::with_suffix;
-use super::wal::PAGE_BYTES;
 use super::{Shared, meta};
 use crate::database::{self, Checkpoint, Frames, Role};
-use crate::disk::FLUSH_BYTES;
 use crate::raft::{LogId, StoredMembership, Types};
 
 /// How often a checkpoint is tried, and how long it waits in between for readers to end.
@@ -196,37 +192,16 @@ pub(super) async fn materialise(shared: Arc<Shared>) -> Result<Materialised> {
     .map_err(Error::other)?
 }
 
-fn copy(source: &Connection, path: &Path) -> Result<(LogId, StoredMembership)> {
-    /// What is copied between two syncs.
-    const PAGES: i32 = (FLUSH_BYTES / PAGE_BYTES) as i32;
+/// Copies the state that `source` reads into the file `path`; says where it stands.
+pub(super) fn copy(source: &Connection, path: &Path) -> Result<(LogId, StoredMembership)> {
     // One transaction for all steps: a copy starts again when it finds that the writer has committed.
     let source = source.unchecked_transaction().map_err(Error::other)?;
     let position = meta::position(&source)?;
     let last = position
         .applied
         .ok_or_else(|| Error::other("nothing has been applied yet"))?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a plain file without a write-ahead log"
-    )]
-    let mut target = Connection::open(path).map_err(Error::other)?;
-    // Nobody needs the copy after a crash.
-    target
-        .pragma_update(None, "synchronous", "OFF")
-        .map_err(Error::other)?;
-    let backup = Backup::new(&source, &mut target).map_err(Error::other)?;
-    loop {
-        let step = backup.step(PAGES).map_err(Error::other)?;
-        match step {
-            StepResult::Done => return Ok((last, position.membership)),
-            StepResult::More => File::open(path)?.sync_data()?,
-            other => {
-                return Err(Error::other(format!(
-                    "the state cannot be copied: {other:?}"
-                )));
-            }
-        }
-    }
+    database::copy(&source, path)?;
+    Ok((last, position.membership))
 }
 
 #[cfg(test)]
@@ -235,6 +210,7 @@ mod tests {
 
     use super::*;
     use crate::codec;
+    use crate::disk::FLUSH_BYTES;
     use crate::wire;
 
     /// Applies the entry `index`.

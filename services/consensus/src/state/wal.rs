@@ -8,11 +8,8 @@ use tokio::sync::Notify;
 
 use super::Shared;
 use super::files::with_suffix;
-use crate::database::Frames;
+use crate::database::{Frames, PAGE_BYTES};
 use crate::disk::FLUSH_BYTES;
-
-/// The size of a page that SQLite gives a new database.
-pub(super) const PAGE_BYTES: u32 = 4096;
 
 /// How much of it there is.
 #[derive(Default)]

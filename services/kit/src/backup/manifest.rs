@@ -90,8 +90,29 @@ fn is_inside(path: &str) -> bool {
     all_normal && is_clean && path != MANIFEST && !path.contains(['\\', '\0'])
 }
 
+/// The name of a backup: its time, its node, and something that no other has.
+pub(super) fn name(created_at: Timestamp, node: &str, unique: &str) -> String {
+    let time = created_at.strftime("%Y%m%dT%H%M%SZ");
+    format!("{time}-{}-{unique}", plain(node))
+}
+
+/// Whether `text` could be the name of a backup: anything else in a target is somebody else's.
+pub(super) fn is_name(text: &str) -> bool {
+    let digits = |part: &str| part.chars().all(|digit| digit.is_ascii_digit());
+    let time = text.split_once('-').map_or("", |(time, _)| time);
+    let unique = text.rsplit_once('-').map_or("", |(_, unique)| unique);
+    time.len() == 16
+        && time.is_ascii()
+        && digits(&time[..8])
+        && &time[8..9] == "T"
+        && digits(&time[9..15])
+        && time.ends_with('Z')
+        && unique.len() == 8
+        && unique.chars().all(|digit| digit.is_ascii_hexdigit())
+}
+
 /// `text` as part of a name: letters, digits, dots and hyphens.
-pub(super) fn plain(text: &str) -> String {
+fn plain(text: &str) -> String {
     let keep = |letter: char| {
         if letter.is_ascii_alphanumeric() || letter == '.' {
             letter
@@ -104,7 +125,24 @@ pub(super) fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::is_inside;
+    use super::{is_inside, is_name, name};
+
+    #[test]
+    fn only_names_as_they_are_made_are_names_of_backups() {
+        let at = "2026-03-01T02:03:04Z".parse().expect("a time");
+        assert_eq!(name(at, "n 1", "0123abcd"), "20260301T020304Z-n-1-0123abcd");
+        assert!(is_name("20260301T020304Z-n-1-0123abcd"));
+        for text in [
+            "",
+            "keys",
+            "20260301T020304Z",
+            "20260301T020304Z-n1-0123abcx",
+            "2026030éT02030Z-n1-0123abcd",
+            "20260301-n1-0123abcd",
+        ] {
+            assert!(!is_name(text), "{text}");
+        }
+    }
 
     #[test]
     fn no_path_leads_out_of_a_backup() {

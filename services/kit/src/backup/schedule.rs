@@ -1,31 +1,42 @@
 //! Backups at set times.
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
 
 use croner::Cron;
+use futures_util::future::BoxFuture;
 use jiff::{Timestamp, tz::TimeZone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BackupError, Source, Target, create};
-use crate::{clock, settings::Invalid, shutdown::Shutdown};
+use super::{BackupError, Manifest, Source, Target, clear_scratch, create_at, target};
+use crate::{
+    clock,
+    health::{Check, Health},
+    settings::Invalid,
+    shutdown::Shutdown,
+};
 
-/// The longest sleep at a time: a clock that jumps is noticed after so long.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+/// The longest sleep at a time: a clock that jumps, and a turn that comes, are noticed after so long.
+const SLEEP_MAX: Duration = Duration::from_secs(5);
 
 /// When and where backups are made, and how long they are kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BackupSettings {
-    /// Where backups go: file:///folder, s3://bucket/prefix, gs://bucket/prefix or
-    /// az://container/prefix. Credentials come from the store's own environment variables. No
-    /// scheduled backups without it.
+    /// Where backups go: /folder, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix.
+    /// Credentials come from the store's own environment variables. No scheduled backups without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
     /// When they are made, in UTC: cron syntax (`30 3 * * *`), or @hourly, @daily, @weekly.
     pub schedule: String,
     /// Days after which a backup may be removed.
     pub keep_days: u32,
-    /// Backups of a node that are kept however old they are.
+    /// Backups of a node that are kept however old they are; at least one.
     pub keep_at_least: usize,
 }
 
@@ -45,13 +56,18 @@ impl BackupSettings {
     /// these settings, such as `backup`.
     #[must_use]
     pub fn problems(&self, section: &str) -> Vec<Invalid> {
-        let problem =
-            |error: BackupError| Invalid::new(format!("{section}.schedule"), error.to_string());
-        Schedule::parse(&self.schedule)
-            .err()
-            .map(problem)
-            .into_iter()
-            .collect()
+        let problem = |key: &str, reason: String| Invalid::new(format!("{section}.{key}"), reason);
+        let mut problems = Vec::new();
+        if let Err(error) = Schedule::parse(&self.schedule) {
+            problems.push(problem("schedule", error.to_string()));
+        }
+        if let Some(Err(error)) = self.target.as_deref().map(target::check) {
+            problems.push(problem("target", error.to_string()));
+        }
+        if self.keep_at_least == 0 {
+            problems.push(problem("keep_at_least", "must be 1 or more".to_owned()));
+        }
+        problems
     }
 }
 
@@ -83,56 +99,225 @@ impl Schedule {
     }
 }
 
-/// Makes a backup at every due time and prunes the target, until the shutdown. States as metrics
-/// how it goes: `backup_last_success_timestamp_seconds` (also of backups from before the start),
-/// `backup_runs_total{result}`, `backup_duration_seconds`, `backup_size_bytes`.
+/// Whether it is this process that makes the next backup.
+pub type Turn = Arc<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>;
+
+/// What is backed up at set times.
+pub struct Job {
+    /// When, where to, and for how long.
+    pub settings: BackupSettings,
+    /// The environment of the process, for the credentials of stores.
+    pub environment: Vec<(String, String)>,
+    /// What is backed up.
+    pub source: Arc<dyn Source>,
+    /// Whose backups these are; several nodes make those of one service.
+    pub service: String,
+    /// The node that makes them.
+    pub node: String,
+    /// A folder of its own for what is on its way.
+    pub scratch: PathBuf,
+    /// Of the nodes of one service, one has it.
+    pub turn: Turn,
+}
+
+/// Makes the backups of a job until the shutdown: the first at once, then one at every due time, and
+/// one as soon as can be when a due time was missed by all nodes. One that fails is logged, counted,
+/// and a warning in the health; the next is made when it is due.
+///
+/// Metrics: `backup_last_success_timestamp_seconds` (of the newest one in the target, whichever node
+/// made it), `backup_runs_total{result}`, `backup_duration_seconds`, `backup_size_bytes`, each with
+/// the `service`.
 ///
 /// # Errors
-/// A target or schedule that cannot be used; a backup that fails is logged and counted, and the
-/// next one is made when it is due.
+/// A schedule that cannot be used.
 pub async fn run_schedule(
-    settings: BackupSettings,
-    environment: Vec<(String, String)>,
-    source: Arc<dyn Source>,
-    (service, node): (String, String),
-    scratch: PathBuf,
+    job: Job,
+    health: &Health,
     shutdown: Shutdown,
 ) -> Result<(), BackupError> {
-    let Some(url) = &settings.target else {
+    if job.settings.target.is_none() {
         return Ok(());
-    };
-    let schedule = Schedule::parse(&settings.schedule)?;
-    let target = Target::open(url, environment)?;
-    state_last(&target, &service, &node).await;
-    while let Some(due) = schedule.next_after(clock::now()) {
+    }
+    if let Err(error) = clear_scratch(&job.scratch) {
+        tracing::warn!(%error, "what an earlier backup left behind stays");
+    }
+    let mut rounds = Rounds::new(job)?;
+    let standing = Arc::clone(&rounds.standing);
+    let name = format!("{}-backup", rounds.job.service);
+    health.register(name, move || standing.read().clone().check());
+    loop {
+        let now = clock::now();
+        rounds.look(now).await;
+        let soon = now + SLEEP_MAX;
+        let next = rounds.schedule.next_after(clock::now());
         tokio::select! {
             () = shutdown.requested() => return Ok(()),
-            () = reach(due) => {}
-        }
-        let began = std::time::Instant::now();
-        let made = create(&target, source.clone(), &service, &node, &scratch).await;
-        metrics::histogram!("backup_duration_seconds").record(began.elapsed().as_secs_f64());
-        let result = if made.is_ok() { "ok" } else { "failed" };
-        metrics::counter!("backup_runs_total", "result" => result).increment(1);
-        match made {
-            Ok(manifest) => {
-                state_success(manifest.created_at, manifest.size_bytes());
-                tracing::info!(
-                    backup = manifest.name,
-                    size_bytes = manifest.size_bytes(),
-                    "backup made"
-                );
-                if let Err(error) = target
-                    .prune(settings.keep_days, settings.keep_at_least)
-                    .await
-                {
-                    tracing::warn!(%error, "old backups cannot be removed");
-                }
-            }
-            Err(error) => tracing::error!(%error, "the backup failed"),
+            () = reach(next.map_or(soon, |next| next.min(soon))) => {}
         }
     }
-    Ok(())
+}
+
+/// How the backups of a job stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing has been due since the start.
+    Waiting,
+    /// Another node makes them.
+    Elsewhere,
+    /// The newest one.
+    Made(Timestamp),
+    /// The last one failed.
+    Failed,
+}
+
+impl Standing {
+    /// Anyone may read it: what went wrong names folders, and is in the log.
+    fn check(&self) -> Check {
+        match self {
+            Self::Waiting => Check::pass("none was due since the start"),
+            Self::Elsewhere => Check::pass("another node makes them"),
+            Self::Made(at) => Check::pass(format!("the newest is of {at}")),
+            Self::Failed => Check::warn(
+                "the last backup failed: the log of this node says why; it is tried again at the \
+                 next time",
+            ),
+        }
+    }
+}
+
+struct Rounds {
+    job: Job,
+    schedule: Schedule,
+    /// Opened once that succeeds: a folder may be mounted later than this starts.
+    target: Option<Target>,
+    /// The newest backup, or the last try, as far as this node knows.
+    last: Option<Timestamp>,
+    standing: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared(RwLock<Standing>);
+
+impl Shared {
+    fn read(&self) -> RwLockReadGuard<'_, Standing> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, standing: Standing) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = standing;
+    }
+}
+
+impl Rounds {
+    fn new(job: Job) -> Result<Self, BackupError> {
+        Ok(Self {
+            schedule: Schedule::parse(&job.settings.schedule)?,
+            target: None,
+            last: None,
+            standing: Arc::new(Shared(RwLock::new(Standing::Waiting))),
+            job,
+        })
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        let next = |last| self.schedule.next_after(last);
+        self.last
+            .is_none_or(|last| next(last).is_some_and(|next| next <= now))
+    }
+
+    /// Makes a backup if one is due and this node's to make.
+    async fn look(&mut self, now: Timestamp) {
+        if !(self.job.turn)().await {
+            // Others may have made some by the time that it is.
+            self.last = None;
+            self.standing.set(Standing::Elsewhere);
+            return;
+        }
+        if !self.is_due(now) {
+            return;
+        }
+        let made = match self.make_next(now).await {
+            Ok(None) => return,
+            Ok(Some(made)) => Ok(made),
+            Err(error) => Err(error),
+        };
+        self.last = Some(now);
+        let result = if made.is_ok() { "ok" } else { "failed" };
+        let service = self.job.service.clone();
+        metrics::counter!("backup_runs_total", "service" => service, "result" => result)
+            .increment(1);
+        match made {
+            Ok(manifest) => self.state(&manifest),
+            Err(error) => {
+                tracing::error!(%error, service = self.job.service, "the backup failed");
+                self.standing.set(Standing::Failed);
+            }
+        }
+    }
+
+    /// Makes a backup, unless another node has made the one that is due.
+    async fn make_next(&mut self, now: Timestamp) -> Result<Option<Manifest>, BackupError> {
+        let target = match &self.target {
+            Some(target) => target.clone(),
+            None => {
+                let url = self.job.settings.target.as_deref().unwrap_or_default();
+                let target = Target::open(url, self.job.environment.clone())?;
+                self.target.insert(target).clone()
+            }
+        };
+        let mut backups = target.list().await?.into_iter();
+        if let Some(newest) = backups.rfind(|backup| backup.service == self.job.service) {
+            self.last = self.last.max(Some(newest.created_at));
+            self.state(&newest);
+        }
+        if !self.is_due(now) {
+            return Ok(None);
+        }
+        self.make(&target, now).await.map(Some)
+    }
+
+    async fn make(&self, target: &Target, now: Timestamp) -> Result<Manifest, BackupError> {
+        let Job {
+            source,
+            service,
+            node,
+            scratch,
+            settings,
+            ..
+        } = &self.job;
+        let began = std::time::Instant::now();
+        let names = (service.as_str(), node.as_str());
+        let made = create_at(target, Arc::clone(source), names, scratch, now).await;
+        metrics::histogram!("backup_duration_seconds", "service" => service.clone())
+            .record(began.elapsed().as_secs_f64());
+        let manifest = made?;
+        tracing::info!(
+            service,
+            backup = manifest.name,
+            size_bytes = manifest.size_bytes(),
+            "backup made"
+        );
+        let pruned = target.prune_at(service, settings.keep_days, settings.keep_at_least, now);
+        match pruned.await {
+            Ok(removed) if removed.is_empty() => {}
+            Ok(removed) => tracing::info!(service, ?removed, "old backups removed"),
+            Err(error) => tracing::warn!(%error, service, "old backups cannot be removed"),
+        }
+        Ok(manifest)
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 and sizes of files fit a double"
+    )]
+    fn state(&self, newest: &Manifest) {
+        let service = || self.job.service.clone();
+        metrics::gauge!("backup_last_success_timestamp_seconds", "service" => service())
+            .set(newest.created_at.as_second() as f64);
+        metrics::gauge!("backup_size_bytes", "service" => service())
+            .set(newest.size_bytes() as f64);
+        self.standing.set(Standing::Made(newest.created_at));
+    }
 }
 
 /// Sleeps until the wall clock shows `due`, whatever it does in between.
@@ -149,31 +334,13 @@ async fn reach(due: Timestamp) {
     }
 }
 
-async fn state_last(target: &Target, service: &str, node: &str) {
-    match target.list().await {
-        Ok(backups) => {
-            let own = backups
-                .into_iter()
-                .rfind(|backup| backup.service == service && backup.node == node);
-            if let Some(last) = own {
-                state_success(last.created_at, last.size_bytes());
-            }
-        }
-        Err(error) => tracing::error!(%error, "the backup target cannot be read"),
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "seconds since 1970 and sizes of files fit a double"
-)]
-fn state_success(at: Timestamp, size_bytes: u64) {
-    metrics::gauge!("backup_last_success_timestamp_seconds").set(at.as_second() as f64);
-    metrics::gauge!("backup_size_bytes").set(size_bytes as f64);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use serde_json::{Map, Value};
+
+    use super::super::SourceError;
     use super::*;
 
     fn next(pattern: &str, now: &str) -> Option<String> {
@@ -213,5 +380,91 @@ mod tests {
             error.contains("\"at dawn\"") && error.contains("@daily"),
             "{error}"
         );
+    }
+
+    /// One file.
+    struct Salt;
+
+    impl Source for Salt {
+        fn snapshot(&self, into: &Path) -> Result<Map<String, Value>, SourceError> {
+            std::fs::write(into.join("salt"), "salt")?;
+            Ok(Map::new())
+        }
+
+        fn verify(&self, _: &Path, _: &Map<String, Value>) -> Result<(), SourceError> {
+            Ok(())
+        }
+    }
+
+    /// A node that backs up into `folder` every day.
+    fn rounds(folder: &Path, node: &str) -> Rounds {
+        let job = Job {
+            settings: BackupSettings {
+                target: Some(folder.join("backups").display().to_string()),
+                keep_days: 2,
+                keep_at_least: 1,
+                ..BackupSettings::default()
+            },
+            environment: Vec::new(),
+            source: Arc::new(Salt),
+            service: "pantry".to_owned(),
+            node: node.to_owned(),
+            scratch: folder.join("scratch"),
+            turn: Arc::new(|| Box::pin(async { true })),
+        };
+        Rounds::new(job).expect("a schedule")
+    }
+
+    /// The times of all backups, after a node has looked at `now`.
+    async fn times(rounds: &mut Rounds, now: &str) -> Vec<String> {
+        rounds.look(now.parse().expect("a time")).await;
+        let target = rounds.target.as_ref().expect("a target");
+        let backups = target.list().await.expect("listed").into_iter();
+        backups
+            .map(|backup| backup.created_at.to_string())
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_due_is_made_once_by_whichever_node_has_the_turn_and_made_up_for_when_missed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (mut one, mut other) = (rounds(folder.path(), "n1"), rounds(folder.path(), "n2"));
+        let first = "2026-03-01T05:00:00Z";
+        assert_eq!(times(&mut one, first).await, [first], "the first at once");
+        assert_eq!(times(&mut one, "2026-03-01T23:59:59Z").await, [first]);
+        // The turn moves over midnight: the next node makes it, and the one before hears of it.
+        let second = "2026-03-02T00:00:03Z";
+        assert_eq!(times(&mut other, second).await, [first, second]);
+        let later = "2026-03-02T00:00:05Z";
+        assert_eq!(times(&mut one, later).await, [first, second]);
+        // All were down for the next one: it is made up for as soon as one is back, and then the
+        // next is due at its time.
+        let third = "2026-03-03T04:00:00Z";
+        let mut back = rounds(folder.path(), "n1");
+        assert_eq!(times(&mut back, third).await, [first, second, third]);
+        assert_eq!(times(&mut back, "2026-03-03T23:00:00Z").await.len(), 3);
+        // What is older than two days goes; of each node one stays.
+        let fourth = "2026-03-04T00:00:00Z";
+        assert_eq!(times(&mut back, fourth).await, [second, third, fourth]);
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_tried_again_at_the_next_time_and_not_before() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dead = folder.path().join("backups");
+        std::fs::write(&dead, "no folder").expect("written");
+        let mut rounds = rounds(folder.path(), "n1");
+        rounds
+            .look("2026-03-01T05:00:00Z".parse().expect("a time"))
+            .await;
+        assert_eq!(*rounds.standing.read(), Standing::Failed);
+        std::fs::remove_file(&dead).expect("removed");
+        rounds
+            .look("2026-03-01T06:00:00Z".parse().expect("a time"))
+            .await;
+        assert_eq!(*rounds.standing.read(), Standing::Failed);
+        let next = "2026-03-02T00:00:00Z";
+        assert_eq!(times(&mut rounds, next).await, [next]);
+        assert_ne!(*rounds.standing.read(), Standing::Failed);
     }
 }

@@ -15,14 +15,23 @@ use object_store::{
 };
 use url::Url;
 
-use super::{BackupError, Manifest, Scratch, manifest::MANIFEST};
+use super::{
+    BackupError, FileEntry, Manifest, Scratch,
+    manifest::{MANIFEST, is_name},
+};
 use crate::{clock, fsync};
 
 /// Manifests that are read at a time.
 const READS_MAX: usize = 8;
 
+/// The longest manifest that is read.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
+
 /// Age at which a folder without manifest counts as broken off rather than under way.
 const REMNANT_AGE: SignedDuration = SignedDuration::from_hours(24);
+
+/// Is told the file that is on its way, and how many of its bytes have come through.
+pub type Watch = Arc<dyn Fn(&str, u64) + Send + Sync>;
 
 /// A folder or a prefix of a bucket that holds backups.
 #[derive(Clone)]
@@ -31,6 +40,7 @@ pub struct Target {
     prefix: Key,
     /// For messages: without credentials.
     pub(super) url: String,
+    pub(super) watch: Option<Watch>,
 }
 
 impl fmt::Debug for Target {
@@ -40,7 +50,7 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// Opens `file:///folder`, which is created if need be, or `s3://bucket/prefix`,
+    /// Opens `file:///folder` or `/folder`, which is created if need be, or `s3://bucket/prefix`,
     /// `gs://bucket/prefix`, `az://container/prefix`. `options` are the store's own, under the
     /// names of its environment variables (`AWS_ACCESS_KEY_ID`, `AWS_ENDPOINT`,
     /// `GOOGLE_SERVICE_ACCOUNT`, `AZURE_STORAGE_ACCOUNT_NAME`, …); others are ignored.
@@ -56,7 +66,7 @@ impl Target {
             reason: reason.replace(url, &shown(url)),
             url: shown(url),
         };
-        let parsed = Url::parse(url).map_err(|error| refused(error.to_string()))?;
+        let parsed = parse(url).map_err(&refused)?;
         let (scheme, prefix) =
             ObjectStoreScheme::parse(&parsed).map_err(|error| refused(error.to_string()))?;
         if scheme == ObjectStoreScheme::Local {
@@ -84,6 +94,33 @@ impl Target {
             store,
             prefix,
             url: url.to_owned(),
+            watch: None,
+        }
+    }
+
+    /// Lets `watch` follow every transfer.
+    #[must_use]
+    pub fn watched(self, watch: Watch) -> Self {
+        Self {
+            watch: Some(watch),
+            ..self
+        }
+    }
+
+    /// Whether one of two targets is the other or lies in it, as far as their URLs tell.
+    #[must_use]
+    pub fn overlap(one: &str, other: &str) -> bool {
+        let place = |url: &str| {
+            let path = |url: Url| {
+                let host = url.host_str().unwrap_or_default().to_owned();
+                let scheme = url.scheme().to_owned();
+                format!("{scheme}://{host}{}/", url.path().trim_end_matches('/'))
+            };
+            parse(url).map(path)
+        };
+        match (place(one), place(other)) {
+            (Ok(one), Ok(other)) => one.starts_with(&other) || other.starts_with(&one),
+            _ => one == other,
         }
     }
 
@@ -114,18 +151,21 @@ impl Target {
         Ok(manifests)
     }
 
-    /// Removes the backups that are older than `keep_days`, but leaves the newest `keep_at_least`
-    /// of every node; and what was left of uploads that broke off more than a day ago. Returns
-    /// the names of the backups that were removed.
+    /// Removes the backups of `service` that are older than `keep_days`, but leaves the newest
+    /// `keep_at_least` of every node, and one always; one whose files are not all there does not
+    /// count. Removes also what was left of uploads that broke off more than a day ago. Returns the
+    /// names of the backups that were removed.
     ///
     /// # Errors
     /// When the target cannot be read or written.
     pub async fn prune(
         &self,
+        service: &str,
         keep_days: u32,
         keep_at_least: usize,
     ) -> Result<Vec<String>, BackupError> {
-        self.prune_at(keep_days, keep_at_least, clock::now()).await
+        self.prune_at(service, keep_days, keep_at_least, clock::now())
+            .await
     }
 
     /// As [`Self::prune`], at the time `now`.
@@ -134,19 +174,23 @@ impl Target {
     /// When the target cannot be read or written.
     pub async fn prune_at(
         &self,
+        service: &str,
         keep_days: u32,
         keep_at_least: usize,
         now: Timestamp,
     ) -> Result<Vec<String>, BackupError> {
         let oldest = now.saturating_sub(SignedDuration::from_hours(24 * i64::from(keep_days)));
         let oldest = oldest.unwrap_or(Timestamp::MIN);
-        let mut newer: HashMap<(String, String), usize> = HashMap::new();
+        let mut newer: HashMap<String, usize> = HashMap::new();
         let mut removed = Vec::new();
-        for manifest in self.list().await?.into_iter().rev() {
-            let kept = newer.entry((manifest.service, manifest.node)).or_default();
-            if manifest.created_at >= oldest || *kept < keep_at_least {
+        let mut own = self.list().await?;
+        own.retain(|manifest| manifest.service == service);
+        for manifest in own.into_iter().rev() {
+            let whole = self.is_whole(&manifest).await?;
+            let kept = newer.entry(manifest.node).or_default();
+            if whole && *kept < keep_at_least.max(1) {
                 *kept += 1;
-            } else {
+            } else if manifest.created_at < oldest {
                 self.remove(&manifest.name).await?;
                 removed.push(manifest.name);
             }
@@ -161,26 +205,44 @@ impl Target {
     /// # Errors
     /// `into` is as it was before.
     pub async fn fetch_verified(&self, name: &str, into: &Path) -> Result<Manifest, BackupError> {
-        self.fetch(name, into, |_| Ok(())).await
+        self.fetch(name, into, |_, _| Ok(())).await
     }
 
     pub(super) async fn fetch(
         &self,
         name: &str,
         into: &Path,
-        check: impl FnOnce(&Path) -> Result<(), BackupError> + Send + 'static,
+        check: impl FnOnce(&Path, &Manifest) -> Result<(), BackupError> + Send + 'static,
     ) -> Result<Manifest, BackupError> {
         let manifest = self.manifest(name).await?;
         require_empty(into)?;
-        let partial = Scratch::create(beside(into))?;
+        let partial = Scratch::create(partial(into))?;
         for file in &manifest.files {
             self.download(name, file, &partial.0).await?;
         }
         let folder = partial.0.clone();
-        tokio::task::spawn_blocking(move || check(&folder)).await??;
-        fsync::rename(&partial.0, into)
-            .map_err(|error| BackupError::local("renaming to", into, error))?;
+        let checked = move || check(&folder, &manifest).map(|()| manifest);
+        let manifest = tokio::task::spawn_blocking(checked).await??;
+        settle(&partial.0, into).map_err(|error| BackupError::local("moving to", into, error))?;
         Ok(manifest)
+    }
+
+    /// Whether every file is there, with the length that it has to have.
+    async fn is_whole(&self, manifest: &Manifest) -> Result<bool, BackupError> {
+        let folder = self.prefix.clone().join(manifest.name.as_str());
+        let stored: Vec<_> = self
+            .store
+            .list(Some(&folder))
+            .try_collect()
+            .await
+            .map_err(|error| self.failed(&format!("listing {}", manifest.name), &error))?;
+        let sizes: HashMap<Key, u64> = stored
+            .into_iter()
+            .map(|object| (object.location, object.size))
+            .collect();
+        let is_there =
+            |file: &FileEntry| sizes.get(&self.key(&manifest.name, &file.path)) == Some(&file.size);
+        Ok(manifest.files.iter().all(is_there))
     }
 
     /// Uploads the files of `folder`, then the manifest; takes back what it has uploaded when it
@@ -228,6 +290,12 @@ impl Target {
             .get(&self.key(name, MANIFEST))
             .await
             .map_err(failed)?;
+        if got.meta.size > MANIFEST_BYTES_MAX {
+            return Err(BackupError::Damaged {
+                file: format!("{name}/{MANIFEST}"),
+                reason: format!("it has more than {MANIFEST_BYTES_MAX} bytes"),
+            });
+        }
         Manifest::read(name, &got.bytes().await.map_err(failed)?)
     }
 
@@ -263,7 +331,9 @@ impl Target {
 
     async fn clear_remnants(&self, now: Timestamp) -> Result<(), BackupError> {
         for name in self.folders().await? {
-            if !matches!(self.manifest(&name).await, Err(BackupError::NotFound(_))) {
+            if !is_name(&name)
+                || !matches!(self.manifest(&name).await, Err(BackupError::NotFound(_)))
+            {
                 continue;
             }
             let objects = self
@@ -305,9 +375,29 @@ impl Target {
     }
 }
 
+/// Refuses what is no URL of a store that is supported; opens nothing.
+pub(super) fn check(url: &str) -> Result<(), BackupError> {
+    let parsed = parse(url).and_then(|parsed| {
+        ObjectStoreScheme::parse(&parsed).map_err(|error| error.to_string())?;
+        Ok(())
+    });
+    parsed.map_err(|reason| BackupError::Url {
+        reason: reason.replace(url, &shown(url)),
+        url: shown(url),
+    })
+}
+
+/// Reads the URL of a store, or the path of a folder.
+fn parse(url: &str) -> Result<Url, String> {
+    if url.starts_with('/') {
+        return Url::from_file_path(url).map_err(|()| "it is no path".to_owned());
+    }
+    Url::parse(url).map_err(|error| error.to_string())
+}
+
 /// A URL without user, password and query.
 fn shown(url: &str) -> String {
-    let Ok(mut url) = Url::parse(url) else {
+    let Ok(mut url) = parse(url) else {
         return "the URL".to_owned();
     };
     let _ = url.set_username("");
@@ -347,8 +437,30 @@ fn require_empty(into: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// A folder on the same file system, so that it can be renamed to `into` in one step.
-fn beside(into: &Path) -> PathBuf {
+/// A folder on the same file system as `into`: beside it, or inside when it exists, since it may be
+/// a file system of its own.
+fn partial(into: &Path) -> PathBuf {
     let name = into.file_name().unwrap_or_default().to_string_lossy();
-    into.with_file_name(format!(".{name}.{}.partial", uuid::Uuid::new_v4().simple()))
+    let partial = format!(".{name}.{}.partial", uuid::Uuid::new_v4().simple());
+    if into.exists() {
+        into.join(partial)
+    } else {
+        into.with_file_name(partial)
+    }
+}
+
+/// Gives what is in the folder `partial` its place. Into a folder that exists, file by file in the
+/// order of their names: a service must not take the first of them for all.
+fn settle(partial: &Path, into: &Path) -> std::io::Result<()> {
+    if !into.exists() {
+        return fsync::rename(partial, into);
+    }
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(partial)? {
+        names.push(entry?.file_name());
+    }
+    names.sort();
+    names
+        .iter()
+        .try_for_each(|name| fsync::rename(&partial.join(name), &into.join(name)))
 }

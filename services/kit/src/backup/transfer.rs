@@ -41,6 +41,7 @@ impl Target {
             }
             hash.update(&piece);
             size += piece.len() as u64;
+            self.tell(path, size);
             if let Err(error) = writer.put(piece.freeze()).await {
                 let _ = writer.abort().await;
                 return Err(failed(error.to_string()));
@@ -55,6 +56,12 @@ impl Target {
             size,
             sha256: hex::encode(hash.finalize()),
         })
+    }
+
+    fn tell(&self, path: &str, bytes: u64) {
+        if let Some(watch) = &self.watch {
+            watch(path, bytes);
+        }
     }
 
     /// Fetches a file into `folder`, syncs it, and checks that it is what was uploaded.
@@ -86,6 +93,7 @@ impl Target {
         while let Some(piece) = pieces.try_next().await.map_err(|error| failed(&error))? {
             hash.update(&piece);
             size += piece.len() as u64;
+            self.tell(&file.path, size);
             if size > file.size {
                 return Err(damaged(format!("it is longer than {} bytes", file.size)));
             }

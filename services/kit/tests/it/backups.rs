@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -13,9 +13,10 @@ use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use jiff::SignedDuration;
 use kit::backup::{
-    BackupError, BackupSettings, Manifest, Source, SourceError, Target, create, restore,
-    run_schedule,
+    BackupError, BackupSettings, Job, Manifest, Source, SourceError, Target, create, restore,
+    run_schedule, verify,
 };
+use kit::health::{Check, Health, Status};
 use kit::shutdown::Shutdown;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -35,12 +36,17 @@ impl Source for Pantry {
         Ok(Map::from_iter([("applied_index".to_owned(), 7.into())]))
     }
 
-    fn verify(&self, folder: &Path) -> Result<(), SourceError> {
+    fn verify(&self, folder: &Path, fields: &Map<String, Value>) -> Result<(), SourceError> {
+        assert_eq!(fields["applied_index"], 7, "what the manifest says");
         if folder.join("salt").exists() {
             Ok(())
         } else {
             Err("no salt".into())
         }
+    }
+
+    fn complete(&self, folder: &Path, _: &Map<String, Value>) -> Result<(), SourceError> {
+        Ok(std::fs::write(folder.join("label"), "restored")?)
     }
 }
 
@@ -53,7 +59,7 @@ impl Source for Burning {
         Err("the pantry burns".into())
     }
 
-    fn verify(&self, _: &Path) -> Result<(), SourceError> {
+    fn verify(&self, _: &Path, _: &Map<String, Value>) -> Result<(), SourceError> {
         Err("never good enough".into())
     }
 }
@@ -130,6 +136,13 @@ async fn what_is_restored_is_what_was_there() {
         vec![b'f'; 3_000_000]
     );
     assert_eq!(std::fs::read(into.join("nothing")).expect("there"), b"");
+    assert_eq!(
+        std::fs::read(into.join("label")).expect("there"),
+        b"restored"
+    );
+    let scratch = place.path("scratch");
+    let checked = verify(&place.target, Arc::new(Pantry), &made.name, &scratch);
+    assert_eq!(checked.await.expect("verified"), made);
     assert_eq!(
         entries(&place.path("scratch")),
         0,
@@ -219,6 +232,13 @@ async fn restoring_overwrites_nothing_and_asks_the_service() {
     restore(&place.target, Arc::new(Pantry), &made.name, &into)
         .await
         .expect("an empty folder will do");
+    let mut left: Vec<_> = std::fs::read_dir(&into)
+        .expect("there")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["label", "nothing", "salt", "shelf"]);
+    assert_eq!(entries(place.folder.path()), 3, "and nothing beside it");
 }
 
 #[tokio::test]
@@ -327,15 +347,23 @@ async fn an_upload_that_breaks_off_is_no_backup_and_is_cleared_away_a_day_later(
         .await
         .expect_err("no backup");
     assert!(matches!(error, BackupError::NotFound(_)), "{error}");
-    place.target.prune(1, 1).await.expect("pruned");
+    place.target.prune("pantry", 1, 1).await.expect("pruned");
     assert_eq!(
         entries(&place.path("backups")),
         1,
         "it could still be under way"
     );
     let later = kit::clock::now() + SignedDuration::from_hours(25);
-    place.target.prune_at(1, 1, later).await.expect("pruned");
-    assert_eq!(entries(&place.path("backups")), 0);
+    std::fs::create_dir(place.path("backups/somebody-elses")).expect("made");
+    std::fs::write(place.path("backups/somebody-elses/file"), "").expect("written");
+    let pruned = place.target.prune_at("pantry", 1, 1, later).await;
+    pruned.expect("pruned");
+    assert_eq!(
+        entries(&place.path("backups")),
+        1,
+        "what is not a backup's is left alone"
+    );
+    assert!(place.path("backups/somebody-elses/file").exists());
 }
 
 #[tokio::test]
@@ -357,7 +385,9 @@ async fn pruning_keeps_the_young_and_the_newest_of_every_node() {
         std::fs::write(path, serde_json::to_vec(&made).expect("JSON")).expect("written");
         names.push(made.name);
     }
-    let removed = place.target.prune(30, 2).await.expect("pruned");
+    let others = place.target.prune("cellar", 0, 1).await.expect("pruned");
+    assert!(others.is_empty(), "those of another service");
+    let removed = place.target.prune("pantry", 30, 2).await.expect("pruned");
     assert_eq!(removed, [names[1].clone(), names[0].clone()]);
     let left: Vec<String> = place
         .target
@@ -374,27 +404,136 @@ async fn pruning_keeps_the_young_and_the_newest_of_every_node() {
 }
 
 #[tokio::test]
-async fn a_schedule_makes_backups_until_the_shutdown() {
+async fn pruning_never_removes_the_last_good_one() {
+    let place = Place::new();
+    let mut made = Vec::new();
+    for (days, damage) in [
+        (60, None),
+        (50, None),
+        (40, Some("salt")),
+        (35, Some("salt")),
+    ] {
+        let mut backup = place.backup().await;
+        backup.created_at = kit::clock::now() - SignedDuration::from_hours(24 * days);
+        let manifest = serde_json::to_vec(&backup).expect("JSON");
+        std::fs::write(place.stored(&backup, "manifest.json"), manifest).expect("written");
+        if let Some(file) = damage {
+            std::fs::write(place.stored(&backup, file), "s").expect("truncated");
+        }
+        made.push(backup);
+    }
+    let removed = place.target.prune("pantry", 1, 0).await.expect("pruned");
+    let expected = [&made[3], &made[2], &made[0]].map(|backup| backup.name.clone());
+    assert_eq!(removed, expected);
+    let last = place.target.list().await.expect("listed");
+    assert_eq!(last, [made[1].clone()]);
+    let into = place.path("restored");
+    let fetched = place.target.fetch_verified(&last[0].name, &into).await;
+    fetched.expect("whole");
+}
+
+#[test]
+fn targets_overlap_when_one_is_or_lies_in_the_other() {
+    for (one, other) in [
+        ("/backups", "file:///backups/"),
+        ("/backups/keys", "/backups"),
+        ("s3://bucket", "s3://bucket/ledger"),
+        ("s3://bucket/a?x=1", "s3://bucket/a"),
+    ] {
+        assert!(Target::overlap(one, other), "{one} {other}");
+        assert!(Target::overlap(other, one), "{other} {one}");
+    }
+    for (one, other) in [
+        ("/backups", "/backups-of-keys"),
+        ("s3://bucket/ledger", "s3://bucket/keys"),
+        ("s3://bucket/a", "gs://bucket/a"),
+        ("s3://one/a", "s3://two/a"),
+    ] {
+        assert!(!Target::overlap(one, other), "{one} {other}");
+    }
+}
+
+/// A job that backs the pantry up every second.
+fn job(target: &Path, scratch: &Path, turn: &Arc<AtomicBool>) -> Job {
+    let turn = Arc::clone(turn);
+    Job {
+        settings: BackupSettings {
+            target: Some(target.display().to_string()),
+            schedule: "* * * * * *".to_owned(),
+            ..BackupSettings::default()
+        },
+        environment: Vec::new(),
+        source: Arc::new(Pantry),
+        service: "pantry".to_owned(),
+        node: "node-1".to_owned(),
+        scratch: scratch.to_owned(),
+        turn: Arc::new(move || {
+            let turn = turn.load(Ordering::SeqCst);
+            Box::pin(async move { turn })
+        }),
+    }
+}
+
+/// What the health says of the backups.
+fn health(health: &Health) -> Check {
+    let checks = health.checks();
+    let found = checks.into_iter().find(|(name, _)| name == "pantry-backup");
+    found.map_or_else(|| Check::pass("not yet"), |(_, check)| check)
+}
+
+async fn until(mut reached: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !reached().await {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    let limit = std::time::Duration::from_secs(60);
+    tokio::time::timeout(limit, waiting).await.expect("in time");
+}
+
+#[tokio::test]
+async fn a_schedule_makes_backups_while_it_is_this_nodes_turn_until_the_shutdown() {
     let place = Place::new();
     let shutdown = Shutdown::new(std::time::Duration::ZERO);
-    let settings = BackupSettings {
-        target: Some(url(&place.path("backups"))),
-        schedule: "* * * * * *".to_owned(),
-        ..BackupSettings::default()
+    let turn = Arc::new(AtomicBool::new(false));
+    let job = job(&place.path("backups"), &place.path("scratch"), &turn);
+    let told = Health::new("pantry", "node-1", "1");
+    let running = {
+        let (told, shutdown) = (told.clone(), shutdown.clone());
+        tokio::spawn(async move { run_schedule(job, &told, shutdown).await })
     };
-    let names = ("pantry".to_owned(), "node-1".to_owned());
-    let run = run_schedule(
-        settings,
-        vec![],
-        Arc::new(Pantry),
-        names,
-        place.path("scratch"),
-        shutdown.clone(),
-    );
-    let running = tokio::spawn(run);
-    while place.target.list().await.expect("listed").is_empty() {
-        tokio::task::yield_now().await;
-    }
+    until(async || health(&told).detail.contains("another node")).await;
+    assert!(place.target.list().await.expect("listed").is_empty());
+    turn.store(true, Ordering::SeqCst);
+    until(async || place.target.list().await.expect("listed").len() > 1).await;
+    assert!(health(&told).detail.contains("the newest"));
+    shutdown.request("a test");
+    running.await.expect("not panicked").expect("ended");
+}
+
+#[tokio::test]
+async fn a_dead_target_is_a_warning_and_is_tried_again() {
+    let place = Place::new();
+    let shutdown = Shutdown::new(std::time::Duration::ZERO);
+    let dead = place.path("mounted-later");
+    std::fs::write(&dead, "no folder").expect("written");
+    let left = place.path("scratch/backup-of-a-process-that-was-killed");
+    std::fs::create_dir_all(&left).expect("made");
+    let turn = Arc::new(AtomicBool::new(true));
+    let job = job(&dead.join("backups"), &place.path("scratch"), &turn);
+    let told = Health::new("pantry", "node-1", "1");
+    let running = {
+        let (told, shutdown) = (told.clone(), shutdown.clone());
+        tokio::spawn(async move { run_schedule(job, &told, shutdown).await })
+    };
+    until(async || health(&told).status == Status::Warn).await;
+    let detail = health(&told).detail;
+    assert!(!detail.contains("mounted-later"), "{detail}");
+    assert!(!left.exists(), "what was left behind is cleared away");
+    std::fs::remove_file(&dead).expect("removed");
+    until(async || health(&told).status == Status::Pass).await;
+    let target = Target::open(&url(&dead.join("backups")), []).expect("a target");
+    assert!(!target.list().await.expect("listed").is_empty());
     shutdown.request("a test");
     running.await.expect("not panicked").expect("ended");
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ed25519_dalek::SigningKey;
 
+use crate::backup::Statement;
 use crate::ledger::block::{Block, Header};
 use crate::ledger::checkpoint::Checkpoint;
 use crate::ledger::note::{NoteSignature, SignatureType, SignerKey};
@@ -129,6 +130,29 @@ impl Signer {
         let own = self.active()?;
         let cosigner = cosigner::derive(&own).verifying_key().to_bytes();
         Ok([own.verifying_key().to_bytes(), cosigner])
+    }
+
+    /// Reads the key at `path`, which must be there, beside a node that may run: whether it has handed
+    /// over is not known.
+    ///
+    /// # Errors
+    /// What the file system says, and a file that is no key.
+    pub fn load(path: &Path) -> Result<Self> {
+        if path.exists() {
+            return Self::load_or_create(path, RetiredKeys::default());
+        }
+        Err(Error::new(
+            ErrorKind::NotFound,
+            format!("{} is not there", path.display()),
+        ))
+    }
+
+    /// The rows of a state, signed.
+    ///
+    /// # Errors
+    /// An origin that no note can have.
+    pub fn state(&self, statement: &Statement) -> std::result::Result<String, ledger::Error> {
+        statement.sign(&self.key(&statement.origin)?)
     }
 
     /// An answer of the ledger `origin`, signed.

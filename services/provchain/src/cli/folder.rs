@@ -13,6 +13,7 @@ use crate::ledger::Digest;
 use crate::ledger::identity::{Identity, LedgerSecret};
 use crate::machine::read::{self, Founded, Keyring, StoredEntry};
 use crate::machine::{keys, subjects};
+use crate::server::backups::{CHECKPOINT, COSIGNED};
 use crate::subject::KeyId;
 use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 
@@ -20,7 +21,8 @@ use crate::verify::{BlockRecord, EntryRecord, LedgerReader, SubjectKeyState};
 pub(super) struct Folder {
     state: Connection,
     founded: Option<Founded>,
-    checkpoint: PathBuf,
+    /// The node's checkpoint and, in a backup, one that witnesses have cosigned before it.
+    checkpoints: [PathBuf; 2],
     damage: Vec<String>,
     /// The keys of subjects, where they lie beside the ledger.
     subject_keys: Option<KeyFile>,
@@ -75,7 +77,7 @@ impl Folder {
         Ok(Self {
             state,
             founded,
-            checkpoint: path.join("checkpoint"),
+            checkpoints: [CHECKPOINT, COSIGNED].map(|name| path.join(name)),
             damage,
             subject_keys: keys.exists().then(|| KeyFile::open(&keys).ok()).flatten(),
             _mended: mended,
@@ -161,9 +163,8 @@ impl LedgerReader for Folder {
     }
 
     fn checkpoints(&mut self) -> rusqlite::Result<Vec<String>> {
-        Ok(std::fs::read_to_string(&self.checkpoint)
-            .into_iter()
-            .collect())
+        let notes = self.checkpoints.iter().map(std::fs::read_to_string);
+        Ok(notes.flatten().collect())
     }
 
     fn entries(&mut self, from: u64, limit: usize) -> rusqlite::Result<Vec<EntryRecord>> {

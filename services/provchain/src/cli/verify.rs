@@ -1,7 +1,7 @@
 //! `provchain verify`: a ledger folder, a proof file, an answer to a trace, the dossier of a recall, or
 //! evidence of a split history, checked without any node.
 
-mod trust;
+pub(super) mod trust;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ use crate::verify::{Report, Verifier, check_answer, check_dossier};
 /// What to check, and whom to trust.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// A node's data folder (of a stopped node, or a copy), a proof file, an answer to a trace with
+    /// A node's data folder (of a stopped node, or a copy), a backup's, a proof file, an answer to a trace with
     /// proofs, the dossier of a recall, or evidence of a split history
     path: PathBuf,
     #[command(flatten)]
@@ -143,26 +143,9 @@ impl Arguments {
     fn folder(&self) -> anyhow::Result<ExitCode> {
         let mut folder = Folder::open(&self.path)?;
         let trusted = &self.trust.trusted(&folder.successions())?[..];
-        let secret = folder.secret();
-        let limits = Limits::stored();
-        let statements_of = |document: &[u8]| documents::statements_of(document, &limits);
-        let identifying_of = |document: &[u8]| documents::identifying_of(document, &limits);
-        let verifier = Verifier {
-            statements_of: &statements_of,
-            identities: secret.as_ref().map(|secret| (secret, &identifying_of as _)),
-            trusted,
-        };
-        let terminal = std::io::stderr().is_terminal();
-        let mut report = verifier.verify(&mut folder, &mut |progress| {
-            if terminal {
-                eprint!("\r{} of {} entries", progress.done, progress.total);
-                drop(std::io::stderr().flush());
-            }
-        });
-        if terminal {
-            eprintln!();
-        }
-        for reason in folder.damage() {
+        let mut report = run(&mut folder, trusted);
+        let misstated = super::backup::misstated(&self.path, trusted);
+        for reason in folder.damage().iter().chain(&misstated) {
             report.damages += 1;
             if !self.json {
                 println!("{reason}");
@@ -207,6 +190,30 @@ impl Arguments {
         }
         Ok(ExitCode::from(report.verdict().exit_status()))
     }
+}
+
+/// Verifies a whole ledger, and tells a terminal how far it is.
+pub(super) fn run(folder: &mut Folder, trusted: &[VerifierKey]) -> Report {
+    let secret = folder.secret();
+    let limits = Limits::stored();
+    let statements_of = |document: &[u8]| documents::statements_of(document, &limits);
+    let identifying_of = |document: &[u8]| documents::identifying_of(document, &limits);
+    let verifier = Verifier {
+        statements_of: &statements_of,
+        identities: secret.as_ref().map(|secret| (secret, &identifying_of as _)),
+        trusted,
+    };
+    let terminal = std::io::stderr().is_terminal();
+    let report = verifier.verify(folder, &mut |progress| {
+        if terminal {
+            eprint!("\r{} of {} entries", progress.done, progress.total);
+            drop(std::io::stderr().flush());
+        }
+    });
+    if terminal {
+        eprintln!();
+    }
+    report
 }
 
 fn word(verdict: Verdict) -> String {

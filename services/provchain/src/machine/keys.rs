@@ -104,7 +104,7 @@ pub fn successions(state: &Connection) -> rusqlite::Result<Vec<String>> {
 }
 
 /// The keys that have handed over.
-pub(super) fn retired(state: &Connection) -> rusqlite::Result<Successors> {
+pub fn retired(state: &Connection) -> rusqlite::Result<Successors> {
     if !super::schema::has_successions(state)? {
         return Ok(HashMap::new());
     }

@@ -9,22 +9,22 @@ use crate::ledger::note::VerifierKey;
 use crate::ledger::succession;
 
 /// Keys that are trusted, and how they handed over.
-#[derive(Debug, Args)]
-pub(super) struct Trust {
+#[derive(Clone, Debug, Args)]
+pub(in crate::cli) struct Trust {
     /// Verifier key of a node, as `/api/v1/keys` lists them; may be repeated
-    #[arg(long = "key", value_name = "KEY")]
+    #[arg(long = "key", value_name = "KEY", global = true)]
     keys: Vec<String>,
     /// A file with verifier keys, one a line
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     keys_file: Option<PathBuf>,
     /// What `/api/v1/keys?format=json` gives: not trusted, but what a trusted key handed over to is
-    #[arg(long = "keys", value_name = "FILE")]
+    #[arg(long = "keys", value_name = "FILE", global = true)]
     successions: Option<PathBuf>,
 }
 
 impl Trust {
     /// The trusted keys, and those that they handed over to, by the file's notes and by `more`.
-    pub(super) fn trusted(&self, more: &[String]) -> anyhow::Result<Vec<VerifierKey>> {
+    pub(in crate::cli) fn trusted(&self, more: &[String]) -> anyhow::Result<Vec<VerifierKey>> {
         let mut lines = self.keys.clone();
         if let Some(path) = &self.keys_file {
             lines.extend(read(path)?.lines().map(str::to_owned));

@@ -1,0 +1,221 @@
+//! `backup now|list|verify|restore`: the same in every binary that stands on this core.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Subcommand;
+use kit::backup::{self, BackupError, BackupSettings, Manifest, Source, Target};
+use serde_json::json;
+
+/// Makes, lists, checks and restores backups.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum BackupCommand {
+    /// Make one of this machine's node now, also while it runs
+    Now {
+        /// Where, and how it is told of
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List those that there are, the oldest first
+    List {
+        /// Where, and how it is told of
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Fetch one and check everything in it
+    Verify {
+        /// Where, and how it is told of
+        #[command(flatten)]
+        place: Place,
+        /// Its name, as `list` shows it; the newest by default
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Make a data directory of one, after checking everything in it
+    Restore {
+        /// Where, and how it is told of
+        #[command(flatten)]
+        place: Place,
+        /// Its name, as `list` shows it; the newest by default
+        #[arg(long)]
+        name: Option<String>,
+        /// The directory to make: empty or absent
+        #[arg(long)]
+        into: PathBuf,
+    },
+}
+
+/// Where backups are, and how they are told of.
+#[derive(Clone, Debug, PartialEq, Eq, clap::Args)]
+pub struct Place {
+    /// /folder, s3://…, gs://… or az://…; by default the target of the settings
+    #[arg(long, value_name = "URL")]
+    pub target: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a service backs up.
+pub struct BackupJob {
+    /// The target of the settings.
+    pub settings: BackupSettings,
+    /// The environment, for the credentials of stores.
+    pub environment: Vec<(String, String)>,
+    /// What is backed up.
+    pub source: Arc<dyn Source>,
+    /// Whose backups they are.
+    pub service: String,
+    /// This machine's node.
+    pub node: String,
+    /// A folder for what is on its way.
+    pub scratch: PathBuf,
+    /// What to do with what was restored.
+    pub next: String,
+}
+
+/// Runs a command and prints what it gave.
+///
+/// # Errors
+/// What is wrong and what to do, as a sentence for people.
+pub async fn run(job: &BackupJob, command: BackupCommand) -> Result<(), String> {
+    print!("{}", output(job, command).await?);
+    Ok(())
+}
+
+async fn output(job: &BackupJob, command: BackupCommand) -> Result<String, String> {
+    match command {
+        BackupCommand::Now { place } => {
+            let target = job.target(&place)?;
+            let (service, node) = (&job.service, &job.node);
+            let made = backup::create(&target, job.source(), service, node, &job.scratch).await;
+            end_progress();
+            Ok(told("made", &made.map_err(said)?, &place))
+        }
+        BackupCommand::List { place } => {
+            let backups = job.own(&job.target(&place)?).await?;
+            Ok(table(&backups, &place))
+        }
+        BackupCommand::Verify { place, name } => {
+            let target = job.target(&place)?;
+            let name = job.named(&target, name).await?;
+            let found = backup::verify(&target, job.source(), &name, &job.scratch).await;
+            end_progress();
+            Ok(told("verified", &found.map_err(said)?, &place))
+        }
+        BackupCommand::Restore { place, name, into } => {
+            let target = job.target(&place)?;
+            let name = job.named(&target, name).await?;
+            let restored = backup::restore(&target, job.source(), &name, &into).await;
+            end_progress();
+            let manifest = restored.map_err(said)?;
+            if place.json {
+                return Ok(told("restored", &manifest, &place));
+            }
+            let told = told("restored", &manifest, &place);
+            Ok(format!("{told}into {}: {}\n", into.display(), job.next))
+        }
+    }
+}
+
+impl BackupJob {
+    fn source(&self) -> Arc<dyn Source> {
+        Arc::clone(&self.source)
+    }
+
+    fn target(&self, place: &Place) -> Result<Target, String> {
+        let url = place.target.as_ref().or(self.settings.target.as_ref());
+        let url = url.ok_or("no target is set: give --target /folder, s3://…, gs://… or az://…")?;
+        let target = Target::open(url, self.environment.clone()).map_err(said)?;
+        Ok(if std::io::stderr().is_terminal() {
+            target.watched(Arc::new(progress))
+        } else {
+            target
+        })
+    }
+
+    async fn own(&self, target: &Target) -> Result<Vec<Manifest>, String> {
+        let mut backups = target.list().await.map_err(said)?;
+        backups.retain(|backup| backup.service == self.service);
+        Ok(backups)
+    }
+
+    async fn named(&self, target: &Target, name: Option<String>) -> Result<String, String> {
+        if let Some(name) = name {
+            return Ok(name);
+        }
+        let newest = self.own(target).await?.pop();
+        newest
+            .map(|newest| newest.name)
+            .ok_or_else(|| format!("there is no backup of {} in the target yet", self.service))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+fn said(error: BackupError) -> String {
+    error.to_string()
+}
+
+fn progress(file: &str, bytes: u64) {
+    eprint!("\r{file}: {} MiB ", bytes >> 20);
+    drop(std::io::stderr().flush());
+}
+
+fn end_progress() {
+    if std::io::stderr().is_terminal() {
+        eprintln!();
+    }
+}
+
+fn told(what: &str, manifest: &Manifest, place: &Place) -> String {
+    if place.json {
+        let mut told = json!(manifest);
+        told["outcome"] = what.into();
+        return format!("{told}\n");
+    }
+    let mut text = format!(
+        "{what} {} ({} bytes, of {})\n",
+        manifest.name,
+        manifest.size_bytes(),
+        manifest.created_at
+    );
+    for (name, value) in &manifest.fields {
+        text.push_str(&format!("  {name}: {}\n", plain(value)));
+    }
+    text
+}
+
+fn table(backups: &[Manifest], place: &Place) -> String {
+    if place.json {
+        return format!("{}\n", json!(backups));
+    }
+    let mut text = format!("{:<44} {:<26} {:>14}\n", "NAME", "MADE", "BYTES");
+    for backup in backups {
+        text.push_str(&format!(
+            "{:<44} {:<26} {:>14}\n",
+            backup.name,
+            backup.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
+            backup.size_bytes()
+        ));
+    }
+    text
+}
+
+fn plain(value: &serde_json::Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A folder for what is on its way: in the data directory if there is one, where there is room. A node
+/// that starts clears away what killed commands have left there.
+#[must_use]
+pub fn scratch(data_dir: &Path) -> PathBuf {
+    const NAME: &str = "backup-command";
+    if data_dir.is_dir() {
+        data_dir.join(NAME)
+    } else {
+        std::env::temp_dir().join(NAME)
+    }
+}
