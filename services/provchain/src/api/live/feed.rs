@@ -44,10 +44,19 @@ impl FedEntry {
         &self.stored
     }
 
-    /// The event, if it can be read at all.
+    /// The event, if it can be read at all. That keys of its subjects are missing is not remembered:
+    /// they may be on their way.
     pub(in crate::api) fn document(&self) -> Option<&Bytes> {
+        if self.is_locked() {
+            return None;
+        }
         let opened = || self.stored.document(&*self.keys).map(Bytes::from);
         self.document.get_or_init(opened).as_ref()
+    }
+
+    /// Whether it cannot be read for want of keys that may come yet; what was erased is not.
+    pub(in crate::api) fn is_locked(&self) -> bool {
+        self.document.get().is_none() && self.stored.is_locked(&*self.keys)
     }
 
     /// The event for a query to look at, read once for however many.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use super::super::live::PROTOCOL;
 use super::super::{Api, ApiError};
-use super::look::{Look, MESSAGE_EVENTS_MAX, Watched};
+use super::look::{Look, MESSAGE_EVENTS_MAX, Patience, Take, Watched};
 use crate::access::Caller;
 use crate::machine::Changed;
 use crate::machine::queries::{StoredQuery, query};
@@ -22,6 +22,8 @@ use crate::subscription::{Controls, When};
 
 /// How long what is new is gathered before it is sent.
 const GATHER: Duration = Duration::from_millis(50);
+/// Between two looks at what cannot be read yet.
+const PAUSE: Duration = Duration::from_secs(1);
 /// After so long without a message a sign of life is sent, and it is looked whether the subscriber may
 /// still listen.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
@@ -52,6 +54,7 @@ struct Listener {
     run: u64,
     /// The run under way: entries below are looked at; whether something was sent of it.
     running: Option<(u64, bool)>,
+    patience: Patience,
     revision: watch::Receiver<Changed>,
     heard: Instant,
 }
@@ -82,6 +85,7 @@ pub(super) async fn subscribe(
         next,
         run: now / 1000,
         running: None,
+        patience: Patience::default(),
         heard: Instant::now(),
     };
     listener.revision.mark_changed();
@@ -232,12 +236,15 @@ impl Listener {
         let viewer = &self.subscriber.caller.viewer;
         let span = (self.next, until);
         let api = &self.subscriber.api;
-        let look = api
-            .look(&self.watched, viewer, span, MESSAGE_EVENTS_MAX)
-            .await?;
+        let take = Take {
+            events_max: MESSAGE_EVENTS_MAX,
+            waits_for_keys: self.patience.is_left(),
+        };
+        let look = api.look(&self.watched, viewer, span, take).await?;
+        self.patience.went_on(look.next > self.next);
         if look.next == self.next {
-            // The ledger is not where the feed says.
-            tokio::time::sleep(GATHER).await;
+            // Keys are on their way.
+            tokio::time::sleep(PAUSE).await;
         }
         self.next = look.next;
         if look.events.is_empty() {

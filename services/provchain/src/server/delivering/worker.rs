@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Office;
 use super::post::PostError;
-use crate::api::queries::look::{Look, MESSAGE_EVENTS_MAX, Watched};
+use crate::api::queries::look::{Look, MESSAGE_EVENTS_MAX, Patience, Take, Watched};
 use crate::machine::command::queries::Mark;
 use crate::machine::queries::{StoredSubscription, query};
 use crate::subscription::{Controls, When, pause_ms};
@@ -33,6 +33,7 @@ pub(super) struct Worker {
     events_max: usize,
     /// Deliveries for which it is served among the slow ones.
     slow_for: u8,
+    patience: Patience,
 }
 
 /// One run of the query.
@@ -61,6 +62,7 @@ impl Worker {
             next,
             events_max: MESSAGE_EVENTS_MAX,
             slow_for: 0,
+            patience: Patience::default(),
         }
     }
 
@@ -151,6 +153,9 @@ impl Worker {
         let place = self.office.place(self.slow_for > 0).await.ok_or(Ended)?;
         let looked = self.look(watched, run).await;
         let (from, until) = (self.subscription.next, run.until);
+        if let Some(look) = &looked {
+            self.patience.went_on(look.next > from || from == until);
+        }
         match looked {
             Some(look) if !look.events.is_empty() || from == until => {
                 let (count, next) = (look.events.len(), look.next);
@@ -187,7 +192,11 @@ impl Worker {
             return Some(Look::nothing(one.next));
         }
         let span = (one.next, run.until);
-        let looked = api.look(watched, &viewer, span, self.events_max).await;
+        let take = Take {
+            events_max: self.events_max,
+            waits_for_keys: self.patience.is_left(),
+        };
+        let looked = api.look(watched, &viewer, span, take).await;
         looked
             .inspect_err(|error| tracing::warn!(%error, "a subscription waits"))
             .ok()
