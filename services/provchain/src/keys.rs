@@ -5,6 +5,7 @@
 //! they lack from one another, and destroy what the replicated state says is erased. What is about
 //! an erased subject cannot be read again, because the only thing that could is gone everywhere.
 
+mod answer;
 mod exchange;
 mod keeper;
 mod message;

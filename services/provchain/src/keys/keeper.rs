@@ -12,7 +12,6 @@ use tokio::sync::{mpsc, watch};
 use super::message::question::Kind;
 use super::message::{
     Answer, CHANNEL, Destroyed, Key, Keys, Names, PAGE, Question, read_keys, read_names,
-    read_subject,
 };
 use super::store::{KeysPage, StoreError, SubjectStore};
 use crate::ledger::key::SubjectKey;
@@ -20,9 +19,6 @@ use crate::machine::Ledger;
 use crate::machine::read::StoredEntry;
 use crate::machine::subjects::Erasure;
 use crate::subject::{KeyId, Pseudonym};
-
-/// How long a member is given to destroy what it is asked about, before it says that it has not.
-const DESTRUCTION_WAIT: Duration = Duration::from_secs(3);
 
 /// How long entries wait for the keys of their subjects before others go on without them.
 const KEYS_WAIT: Duration = Duration::from_secs(1);
@@ -118,6 +114,11 @@ impl Keeper {
     /// Says that this node has destroyed what the erasures up to this one are about.
     pub fn has_destroyed(&self, erasure: u64) {
         self.0.destroyed.send_replace(erasure);
+    }
+
+    /// How far this node is with erasures: its keys, and its index.
+    pub(super) fn progress(&self) -> (watch::Receiver<u64>, watch::Receiver<u64>) {
+        (self.0.destroyed.subscribe(), self.0.forgotten.clone())
     }
 
     /// A key for each of these subjects in its generation: on the disks of a majority, this node's
@@ -344,75 +345,6 @@ impl Keeper {
         let answer = asked.await.map_err(|error| error.to_string())?;
         Answer::decode(answer).map_err(|error| error.to_string())
     }
-
-    /// Answers another member.
-    async fn answer(&self, question: Bytes) -> Result<Bytes, String> {
-        let question = Question::decode(question).map_err(|error| error.to_string())?;
-        let kind = question.kind.ok_or("the question is of an unknown kind")?;
-        let store = self.0.store.clone();
-        let answer = match kind {
-            Kind::Destroyed(question) => Answer {
-                destroyed: self.destroys(&question).await?,
-                ..Answer::default()
-            },
-            Kind::Keep(keys) => {
-                let keys = read_keys(&keys.keys)?;
-                let here = blocking(move || store.insert(&keys)).await;
-                Answer {
-                    names: named(&here.map_err(|error| error.to_string())?),
-                    ..Answer::default()
-                }
-            }
-            other => blocking(move || read(&store, other)).await?,
-        };
-        Ok(Bytes::from(answer.encode_to_vec()))
-    }
-
-    /// Whether this node has destroyed and forgotten what it is asked about; waits for it a little.
-    async fn destroys(&self, question: &Destroyed) -> Result<bool, String> {
-        let subject = read_subject(&question.subject)?;
-        let erasure = question.erasure;
-        let (mut destroyed, mut forgotten) =
-            (self.0.destroyed.subscribe(), self.0.forgotten.clone());
-        let done = async {
-            destroyed.wait_for(|at| *at >= erasure).await.is_ok()
-                && forgotten.wait_for(|at| *at >= erasure).await.is_ok()
-        };
-        let done = tokio::time::timeout(DESTRUCTION_WAIT, done).await;
-        Ok(done.unwrap_or(false) && self.0.store.is_destroyed(subject, question.below))
-    }
-}
-
-pub(super) fn named(ids: &[KeyId]) -> Vec<String> {
-    ids.iter().map(ToString::to_string).collect()
-}
-
-/// Answers what only reads the store.
-fn read(store: &SubjectStore, question: Kind) -> Result<Answer, String> {
-    let fault = |error: StoreError| error.to_string();
-    let mut answer = Answer::default();
-    match question {
-        Kind::Give(names) => {
-            for id in read_names(&names.names)? {
-                let key = store.key(&id).map_err(fault)?;
-                answer.keys.extend(key.map(|key| Key::of(&(id, key))));
-            }
-        }
-        Kind::List(list) => {
-            let part = u8::try_from(list.part).map_err(|_| "there are 256 parts")?;
-            let after = match &*list.after {
-                "" => None,
-                name => Some(
-                    name.parse()
-                        .map_err(|_| "what to go on behind is no name")?,
-                ),
-            };
-            answer.names = named(&store.names(part, after.as_ref(), PAGE).map_err(fault)?);
-        }
-        Kind::Sums(_) => answer.sums = store.sums(),
-        Kind::Keep(_) | Kind::Destroyed(_) => return Err("it does more than read".into()),
-    }
-    Ok(answer)
 }
 
 /// Runs what may block where it may.
