@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -34,8 +35,18 @@ pub struct Browser {
     base: String,
     /// Of the screen, in pixels.
     pub width: u32,
-    _process: Child,
+    process: Child,
     _profile: TempDir,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = self.process.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = group.and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Browser {
@@ -56,7 +67,8 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
+            // Debian's is a script that starts the browser: they end together.
+            .process_group(0)
             .spawn()
             .expect("the browser starts");
         let errors = process.stderr.take().expect("it is piped");
@@ -83,7 +95,7 @@ impl Browser {
             complaints: Vec::new(),
             base: base.to_owned(),
             width: 0,
-            _process: process,
+            process,
             _profile: profile,
         };
         let target = json!({ "url": "about:blank" });
