@@ -36,13 +36,20 @@ function thingsTable(event) {
   ], things(event), { quiet: true, none: "This event names no things." });
 }
 
+/** The event, or why there is none to be had: hidden, erased, or its keys are elsewhere. */
 async function event(index, signal) {
   try {
-    return await json(`/api/v1/entries/${index}/event`, { signal });
+    return { found: await json(`/api/v1/entries/${index}/event`, { signal }) };
   } catch (error) {
-    if (error.status === 404) return null;
+    if ([404, 410, 503].includes(error.status)) return { why: error };
     throw error;
   }
+}
+
+function reason(held, why) {
+  if (held.erased) return "The content of this entry was erased. What remains proves that it was there, and nothing of what it said.";
+  if (why.status === 404) return "The content of this entry is not for you to read. That it exists, and since when, is public.";
+  return why.message;
 }
 
 const download = async (name, from) => save(name, "application/json", await text(from, { accept: "application/json" }));
@@ -91,18 +98,15 @@ function leaf(held) {
 }
 
 export async function entry({ parts: [index], signal }) {
-  const [held, found] = await Promise.all([json(`/api/v1/entries/${index}`, { signal }), event(index, signal)]);
+  const [held, { found, why }] = await Promise.all([json(`/api/v1/entries/${index}`, { signal }), event(index, signal)]);
   const at = Number(index);
-  const hidden = held.erased
-    ? "The content of this entry was erased. What remains proves that it was there, and nothing of what it said."
-    : "The content of this entry is not for you to read. That it exists, and since when, is public.";
   return {
     title: `Entry ${number(at)}`,
     content: [
       h("nav", { class: "pager", "aria-label": "Entries beside this one" },
         at > 0 ? link(`#/entries/${at - 1}`, "← Previous") : h("span", {}), link(`#/entries/${at + 1}`, "Next →")),
       found ? card(`${typeName(found.type)} event`, eventFacts(found), thingsTable(found),
-        h("details", {}, h("summary", {}, "The whole event as JSON"), h("pre", { tabindex: 0 }, JSON.stringify(found, null, 2)))) : notice("warn", hidden),
+        h("details", {}, h("summary", {}, "The whole event as JSON"), h("pre", { tabindex: 0 }, JSON.stringify(found, null, 2)))) : notice("warn", reason(held, why)),
       h("div", { class: "columns" }, proofs(index, Boolean(found)), leaf(held)),
     ],
   };

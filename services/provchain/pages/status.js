@@ -55,7 +55,7 @@ export async function status({ signal }) {
   const rows = [];
 
   const showFeed = () => feed.replaceChildren(table("Newest events", COLUMNS, rows, {
-    quiet: true, none: ledger.size === 0 ? "No event has been recorded yet." : "None of the newest events is for you to read.",
+    quiet: true, none: ledger.size === 0 ? "No event has been recorded yet." : "Waiting for events that you may read.",
   }));
   const showBlock = () => {
     newest.value.replaceChildren(block ? link(`#/blocks/${block.height}`, ago(block.time)) : "–");

@@ -68,6 +68,7 @@ mod it {
     mod pages;
     mod pages_browser;
     mod pages_looks;
+    mod pages_verdicts;
     mod pages_verify;
     mod query_fixture;
     mod query_index;
