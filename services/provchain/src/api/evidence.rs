@@ -16,6 +16,9 @@ use crate::ledger::evidence::{BYTES_MAX, Evidence};
 /// Files of one folder. Whoever has a key could sign for ever, and fill the disk.
 const FILES_MAX: usize = 1_000;
 
+/// Of these, what proves nothing: there is always room for a proof.
+const DOUBTS_MAX: usize = 200;
+
 /// Evidence in a folder; cheap to clone.
 #[derive(Clone)]
 pub struct Kept {
@@ -71,10 +74,12 @@ impl Kept {
         if all.contains_key(&id) {
             return Ok(false);
         }
-        if all.len() >= FILES_MAX {
+        let is_doubt = |evidence: &&Evidence| !evidence.kind.is_proof();
+        let doubts = all.values().filter(is_doubt).count();
+        if all.len() >= FILES_MAX || is_doubt(&evidence) && doubts >= DOUBTS_MAX {
             return Err(Error::new(
                 ErrorKind::StorageFull,
-                format!("{} holds {FILES_MAX} files", self.folder.display()),
+                format!("{} holds {} files", self.folder.display(), all.len()),
             ));
         }
         let path = self.folder.join(format!("{id}.json"));
@@ -119,26 +124,72 @@ impl Kept {
     }
 }
 
-/// A list of evidence, as its routes give it.
+/// What a list says of one piece.
 #[must_use]
-pub fn list(all: &BTreeMap<String, Evidence>) -> Value {
-    let list: Vec<Value> = all
-        .iter()
-        .map(|(id, evidence)| {
-            json!({
-                "id": id,
-                "kind": evidence.kind,
-                "proof": evidence.kind.is_proof(),
-                "reason": evidence.reason,
-                "time": kit::clock::rfc3339(evidence.time_ms),
-                "evidence": evidence,
-            })
-        })
-        .collect();
-    json!({ "evidence": list })
+pub fn summary(id: &str, evidence: &Evidence) -> Value {
+    json!({
+        "id": id,
+        "kind": evidence.kind,
+        "proof": evidence.kind.is_proof(),
+        "reason": evidence.reason,
+        "time": kit::clock::rfc3339(evidence.time_ms),
+    })
 }
 
 /// `GET /api/v1/evidence`: what this node keeps against its own ledger.
 pub(super) async fn evidence(State(api): State<Api>) -> std::result::Result<Json<Value>, Problem> {
-    Ok(Json(list(&api.evidence.all())))
+    let all = api.evidence.all();
+    let list = all.iter().map(|(id, evidence)| {
+        let mut shown = summary(id, evidence);
+        shown["evidence"] = json!(evidence);
+        shown
+    });
+    let list: Vec<Value> = list.collect();
+    Ok(Json(json!({ "evidence": list })))
+}
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+    use crate::ledger::Digest;
+    use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
+    use crate::ledger::evidence::Kind;
+    use crate::ledger::note::{SignatureType, SignerKey};
+
+    fn signed(size: u64, root: u8) -> SignedCheckpoint {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        let key = SignerKey::new("ledger.example", SignatureType::Ed25519, key).unwrap();
+        let checkpoint = Checkpoint::new("ledger.example", size, Digest([root; 32])).unwrap();
+        checkpoint.sign(&key).unwrap()
+    }
+
+    #[test]
+    fn evidence_is_kept_once_survives_a_restart_and_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Kept::open(folder.path().join("evidence")).unwrap();
+        let evidence = Evidence::new(Kind::SameSize, &signed(7, 1), &signed(7, 2));
+        let first = evidence.clone().found("one", 1, "first".into());
+        assert!(open().add(&first).unwrap());
+        let again = evidence.found("two", 2, "again".into());
+        assert!(!open().add(&again).unwrap());
+        assert_eq!(open().all().into_values().collect::<Vec<_>>(), [first]);
+        // A file that cannot be read stops the start, and is not passed over.
+        std::fs::write(folder.path().join("evidence/x.json"), "damaged").unwrap();
+        assert!(Kept::open(folder.path().join("evidence")).is_err());
+    }
+
+    #[test]
+    fn doubts_leave_room_for_a_proof() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = Kept::open(folder.path().to_owned()).unwrap();
+        let doubt = |size| Evidence::new(Kind::Rollback, &signed(9_000, 1), &signed(size, 1));
+        for size in 0..DOUBTS_MAX as u64 {
+            assert!(kept.add(&doubt(size)).unwrap());
+        }
+        assert!(kept.add(&doubt(5_000)).is_err());
+        let proof = Evidence::new(Kind::SameSize, &signed(7, 1), &signed(7, 2));
+        assert!(kept.add(&proof).unwrap());
+    }
 }

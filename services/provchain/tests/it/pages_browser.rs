@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::{SinkExt as _, StreamExt as _};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -32,8 +33,20 @@ pub struct Browser {
     /// What the browser complained about: exceptions, errors on the console, breaches of the policy.
     complaints: Vec<String>,
     base: String,
-    _process: Child,
+    /// Of the screen, in pixels.
+    pub width: u32,
+    process: Child,
     _profile: TempDir,
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let group = self.process.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(group) = group.and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
 }
 
 impl Browser {
@@ -54,7 +67,8 @@ impl Browser {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
+            // Debian's is a script that starts the browser: they end together.
+            .process_group(0)
             .spawn()
             .expect("the browser starts");
         let errors = process.stderr.take().expect("it is piped");
@@ -80,7 +94,8 @@ impl Browser {
             asked: 0,
             complaints: Vec::new(),
             base: base.to_owned(),
-            _process: process,
+            width: 0,
+            process,
             _profile: profile,
         };
         let target = json!({ "url": "about:blank" });
@@ -215,6 +230,7 @@ impl Browser {
 
     /// The screen, and whether it is a phone's.
     pub async fn screen(&mut self, width: u32, height: u32, dark: bool) {
+        self.width = width;
         let metrics = json!({
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600,
         });

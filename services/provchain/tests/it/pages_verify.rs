@@ -88,15 +88,11 @@ const FORGERIES: &str = r"async (given, keys) => {
   const trusted = parseKeys(keys);
   const facts = (value, at) => (value !== null && typeof value === 'object'
     ? Object.entries(value).flatMap(([name, one]) => facts(one, [...at, name])) : [at]);
-  const other = (value) => {
-    if (typeof value === 'number') return value + 1;
-    const middle = value.length >> 1;
-    let found = value;
-    for (const character of 'AQgw70') {
-      found = value.slice(0, middle) + character + value.slice(middle + 1);
-      if (found !== value) break;
-    }
-    return found;
+  const others = (value) => {
+    if (typeof value === 'number') return [value + 1];
+    // At the beginning, in the middle, and where a signature ends.
+    return [0, value.length >> 1, Math.max(0, value.length - 4)].map((at) =>
+      value.slice(0, at) + (value[at] === 'A' ? 'Q' : 'A') + value.slice(at + 1));
   };
   const file = JSON.parse(given);
   const unfound = [];
@@ -104,9 +100,11 @@ const FORGERIES: &str = r"async (given, keys) => {
   for (const at of all) {
     const forged = structuredClone(file);
     const holder = at.slice(0, -1).reduce((one, name) => one[name], forged);
-    holder[at.at(-1)] = other(holder[at.at(-1)]);
-    const { verdict } = await verify(JSON.stringify(forged), trusted);
-    if (verdict !== 'refuted') unfound.push(at.join('/'));
+    for (const other of others(holder[at.at(-1)])) {
+      holder[at.at(-1)] = other;
+      const { verdict } = await verify(JSON.stringify(forged), trusted);
+      if (verdict !== 'refuted') unfound.push(`${at.join('/')} as ${other}`);
+    }
   }
   // Nor may a member be left out or added anywhere, or a list be another one.
   const places = (value, at) => (value !== null && typeof value === 'object'

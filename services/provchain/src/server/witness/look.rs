@@ -66,7 +66,8 @@ impl Watcher {
                 }
                 Err(Trouble::Doubt(kind, shown, reason)) => {
                     *doubts += 1;
-                    if *doubts >= DOUBTS {
+                    // Once, for as long as it lasts.
+                    if *doubts == DOUBTS {
                         self.doubt(&signed, kind, shown, &reason).await;
                     }
                     reason

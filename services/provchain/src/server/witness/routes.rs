@@ -125,7 +125,12 @@ async fn ledgers(State(witness): State<Witness>) -> Json<Value> {
 }
 
 async fn all_evidence(State(witness): State<Witness>) -> Json<Value> {
-    Json(evidence::list(&witness.evidence().all()))
+    let all = witness.evidence().all();
+    let list: Vec<Value> = all
+        .iter()
+        .map(|(id, evidence)| evidence::summary(id, evidence))
+        .collect();
+    Json(json!({ "evidence": list }))
 }
 
 async fn one_evidence(
