@@ -100,7 +100,7 @@ pub async fn run(
         .telling(revision.clone());
     let store = SubjectStore::open(&settings.data_dir.join("subjects.db"))?;
     let (cluster, peer_routes) = Cluster::start(config, machine).await?;
-    let keeper = Keeper::new(cluster.clone(), store.clone(), index.cleaned());
+    let keeper = Keeper::new(&cluster, store.clone(), index.cleaned());
 
     let health = Health::new("provchain", &settings.node_name, env!("CARGO_PKG_VERSION"));
     health.register_shutdown(&shutdown);

@@ -7,9 +7,7 @@ use prost::Message as _;
 
 use super::keeper::{Keeper, blocking};
 use super::message::question::Kind;
-use super::message::{
-    Answer, Destroyed, Key, PAGE, Question, read_keys, read_names, read_subject,
-};
+use super::message::{Answer, Destroyed, Key, PAGE, Question, read_keys, read_names, read_subject};
 use super::store::{StoreError, SubjectStore};
 use crate::subject::KeyId;
 

@@ -86,7 +86,7 @@ impl Keeper {
     /// the index is with erasures.
     #[must_use]
     pub fn new(
-        cluster: Cluster<Ledger>,
+        cluster: &Cluster<Ledger>,
         store: SubjectStore,
         forgotten: watch::Receiver<u64>,
     ) -> Self {
@@ -199,7 +199,7 @@ impl Keeper {
                 {
                     Ok(names) => keeper.hold(&peer.id, &names),
                     Err(reason) => {
-                        tracing::debug!(member = peer.name, reason, "keys were not kept")
+                        tracing::debug!(member = peer.name, reason, "keys were not kept");
                     }
                 }
                 // Nobody listens once there is a majority.

@@ -69,7 +69,7 @@ impl Asked {
         let hostile = node(&folder, "n2", vec![own]).await;
         let store = SubjectStore::open(&folder.path().join("subjects.db")).unwrap();
         let forgotten = watch::Sender::new(0).subscribe();
-        let keeper = Keeper::new(member.clone(), store.clone(), forgotten);
+        let keeper = Keeper::new(&member, store.clone(), forgotten);
         Self {
             store,
             keeper,

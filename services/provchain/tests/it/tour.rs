@@ -90,7 +90,8 @@ async fn the_tour_works_line_by_line() {
     assert!(blocks.len() >= 10, "the tour has lost its blocks");
 
     // The nodes are there already, and what `make` says of them is tested elsewhere.
-    let mut script = "make() { :; }\ntrap 'echo \"this line failed: $BASH_COMMAND\" >&2' ERR\n".to_owned();
+    let mut script =
+        "make() { :; }\ntrap 'echo \"this line failed: $BASH_COMMAND\" >&2' ERR\n".to_owned();
     for block in &blocks {
         script.push_str(&format!("{}echo '{MARK}'\n", block.typed));
     }
@@ -103,7 +104,11 @@ async fn the_tour_works_line_by_line() {
         );
     }
     let binaries = Path::new(PROVCHAIN).parent().expect("a folder");
-    let path = format!("{}:{}", binaries.display(), std::env::var("PATH").expect("one"));
+    let path = format!(
+        "{}:{}",
+        binaries.display(),
+        std::env::var("PATH").expect("one")
+    );
     let mut shell = tokio::process::Command::new("bash")
         .args(["-Eeuo", "pipefail", "-s"])
         .current_dir(folder.path())
