@@ -431,7 +431,10 @@ async fn after_an_erasure_the_same_subject_is_captured_again_and_erased_again() 
             .await;
         assert_eq!(erasing.status_of(entries[0]).await, 200);
         // A repetition is one, until the event is erased.
-        assert_eq!(erasing.capture(node, &[mine.clone()]).await, entries[..1]);
+        assert_eq!(
+            erasing.capture(node, std::slice::from_ref(&mine)).await,
+            entries[..1]
+        );
         let erased = erasing.erase_driver(node, ANN).await;
         assert_eq!(
             erased["erasures"].as_array().map(Vec::len),
