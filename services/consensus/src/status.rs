@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::{Core, View, lock};
 
 /// What a node knows of itself and its cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Cluster")]
 pub struct Status {
     /// The node's name.
     pub name: String,
@@ -57,8 +59,9 @@ pub struct Status {
 }
 
 /// What a node is in its cluster.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(rename = "NodeRole")]
 pub enum Role {
     /// Orders all writes.
     Leader,
@@ -75,7 +78,8 @@ pub enum Role {
 }
 
 /// What a node knows of a member.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Member")]
 pub struct MemberStatus {
     /// Its name.
     pub name: String,

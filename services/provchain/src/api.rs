@@ -10,6 +10,7 @@ mod format;
 mod ledger;
 pub mod live;
 mod negotiate;
+pub mod openapi;
 mod people;
 mod proofs;
 mod query;

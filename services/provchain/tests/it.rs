@@ -6,6 +6,7 @@ mod it {
     mod api_capture;
     mod api_idempotence;
     mod api_live;
+    mod api_openapi;
     mod api_people;
     mod api_proofs;
     mod api_query;
@@ -46,6 +47,7 @@ mod it {
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
+    mod openapi_suite;
     mod query_fixture;
     mod query_index;
     mod rdf_canon_suite;

@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use kit::problem::{Json, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -97,10 +98,12 @@ pub(super) async fn keys(State(api): State<Api>) -> Result<Response, Problem> {
 }
 
 /// A page of blocks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Page {
+    /// The height of the first.
     from: u64,
+    /// How many: 1 to 1000.
     limit: usize,
 }
 
