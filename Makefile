@@ -96,6 +96,7 @@ docker:
 .PHONY: test
 test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones: [TEST_CONTAINERS=no]
 	@infra/scripts/setup.sh strace
+	@infra/scripts/setup.sh redis
 	@$(step) "tests" cargo test --workspace --no-fail-fast -- --skip soak:: $(skip_containers)
 
 .PHONY: test-containers

@@ -1,6 +1,7 @@
 //! The HTTP interface: EPCIS 2.0 capture and events, proofs, traces, and the ledger's own state.
 
 mod auth;
+pub mod cache;
 mod caller;
 mod capture;
 mod entries;
@@ -33,6 +34,7 @@ use kit::rate::{RateLimit, RateSettings};
 use kit::tokens::Keys;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::cache::Cache;
 use self::caller::TokenKeys;
 pub use self::caller::Who;
 pub use self::error::ApiError;
@@ -87,6 +89,8 @@ pub struct Shared {
     pub(crate) visibility_default: Visibility,
     /// What listeners are told.
     pub(crate) feed: Feed,
+    /// Answers that are kept.
+    pub(crate) cache: Cache,
     listeners: Arc<Semaphore>,
     trusted_proxies: Vec<std::net::IpAddr>,
     rate: RateLimit,
@@ -140,6 +144,7 @@ impl Api {
             sessions: settings.session,
             visibility_default: settings.capture.visibility_default,
             feed,
+            cache: Cache::new(&settings.cache, settings.peer_secret().expose().as_bytes()),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             trusted_proxies: settings.trusted_proxies.clone(),
             rate: RateLimit::new(settings.rate),
@@ -150,7 +155,7 @@ impl Api {
 
     /// The routes, without limits of size and time.
     pub fn router(&self) -> Router {
-        routes::router()
+        routes::router(self)
             .layer(from_fn_with_state(self.clone(), caller::identify))
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())

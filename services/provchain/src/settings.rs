@@ -1,5 +1,7 @@
 //! The settings of a node; their comments are the reference, `provchain example-config` prints it.
 
+mod cache;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -11,6 +13,7 @@ use kit::tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::cache::{CacheSettings, redis_address};
 use crate::access::{Visibility, password};
 
 /// The settings of a provchain node.
@@ -51,6 +54,8 @@ pub struct Settings {
     pub admin_password: Secret,
     /// How long logins last.
     pub session: SessionSettings,
+    /// Answers that are kept.
+    pub cache: CacheSettings,
     /// How often one user, or one address without a token, may ask.
     pub rate: RateSettings,
     /// Addresses of proxies that are believed when they say whom they speak for
@@ -146,6 +151,7 @@ impl Default for Settings {
             capture: CaptureSettings::default(),
             admin_password: Secret::default(),
             session: SessionSettings::default(),
+            cache: CacheSettings::default(),
             rate: RateSettings {
                 per_second: 500.0,
                 burst: 1_000,
@@ -177,6 +183,7 @@ impl kit::settings::Settings for Settings {
         ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
         ("PROVCHAIN_ADMIN_PASSWORD", "admin_password"),
         ("PROVCHAIN_VISIBILITY_DEFAULT", "capture.visibility_default"),
+        ("REDIS_URL", "cache.redis_url"),
         ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
         ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
         ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
@@ -233,6 +240,7 @@ impl kit::settings::Settings for Settings {
         if self.session.access_minutes == 0 || self.session.refresh_days == 0 {
             problems.push(Invalid::new("session", "must be above 0"));
         }
+        problems.extend(self.cache.problems("cache"));
         if self.block_interval_ms == 0 {
             problems.push(Invalid::new("block_interval_ms", "must be above 0"));
         }

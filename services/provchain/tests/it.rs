@@ -3,6 +3,7 @@
 
 mod it {
     mod api_access;
+    mod api_cache;
     mod api_capture;
     mod api_idempotence;
     mod api_live;
@@ -53,6 +54,7 @@ mod it {
     mod rdf_canon_suite;
     mod rdf_gs1_suite;
     mod rdf_properties;
+    mod redis_server;
     mod sample_truth;
     mod suites;
     mod verify;

@@ -6,6 +6,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 use http::Method;
 
+use super::cache::{self, Kept};
 use super::caller::{Who, guard};
 use super::negotiate::{readable, writable};
 use super::openapi::openapi;
@@ -44,6 +45,8 @@ pub struct Route {
     pub summary: &'static str,
     /// What it takes and gives.
     pub shape: Shape,
+    /// Whether its answers are kept, and how.
+    pub kept: Option<Kept>,
     handler: fn() -> MethodRouter<Api>,
 }
 
@@ -60,6 +63,7 @@ const fn route(
         who,
         summary,
         shape: Shape::NEW,
+        kept: None,
         handler,
     }
 }
@@ -67,6 +71,12 @@ const fn route(
 impl Route {
     const fn with(mut self, shape: Shape) -> Self {
         self.shape = shape;
+        self
+    }
+
+    /// Its answers are kept, each under the size of the ledger.
+    const fn kept(mut self, kept: Kept) -> Self {
+        self.kept = Some(kept);
         self
     }
 }
@@ -93,6 +103,19 @@ const EVENTS: Shape = Shape::NEW
     .gives(json("EPCISQueryDocument"))
     .gives(json("EPCISQueryDocument").as_media(JSON_LD))
     .fails(&[404, 406, 413, 501]);
+/// How the answers of queries are kept, of walks, and of proofs.
+const QUERY: Kept = Kept {
+    as_of: None,
+    signed: false,
+};
+const WALK: Kept = Kept {
+    as_of: Some("asOf"),
+    signed: true,
+};
+const PROOF: Kept = Kept {
+    as_of: Some("size"),
+    signed: true,
+};
 const VERSIONS: Shape = Shape::NEW.gives(done(204));
 
 /// A collection of the REST binding: what events name.
@@ -106,7 +129,8 @@ macro_rules! collection {
                 || resources::routes($name)[0].clone(),
                 "What events name",
             )
-            .with(NAMES),
+            .with(NAMES)
+            .kept(QUERY),
             route(
                 GET,
                 concat!("/", $name, "/{value}"),
@@ -114,7 +138,8 @@ macro_rules! collection {
                 || resources::routes($name)[1].clone(),
                 "What there is below a name",
             )
-            .with(NAMES),
+            .with(NAMES)
+            .kept(QUERY),
             route(
                 GET,
                 concat!("/", $name, "/{value}/events"),
@@ -122,7 +147,8 @@ macro_rules! collection {
                 || resources::routes($name)[2].clone(),
                 "The events that have a name",
             )
-            .with(EVENTS),
+            .with(EVENTS)
+            .kept(QUERY),
             discovery(concat!("/", $name)),
             discovery(concat!("/", $name, "/{value}")),
             discovery(concat!("/", $name, "/{value}/events")),
@@ -165,7 +191,8 @@ const ROUTES: &[Route] = &[
     route(POST, "/events", Roles(WRITERS), || post(events::post), "Captures one event")
         .with(Shape::NEW.takes_events().hears(capture::HEADERS).gives(json("EventReceipt").as_status(201)).fails(&[406, 409, 507])),
     route(GET, "/events", Anybody, || get(query::events), "Events, by a query")
-        .with(EVENTS),
+        .with(EVENTS)
+        .kept(QUERY),
     route(OPTIONS, "/events", Anybody, || options(writable), DISCOVERY)
         .with(VERSIONS),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID")
@@ -194,15 +221,20 @@ const ROUTES: &[Route] = &[
     route(GET, "/api/v1/entries/{index}/statements", Anybody, || get(entries::statements), "The statements of an entry, each of which can be disclosed by itself")
         .with(Shape::NEW.gives(json("Statements")).fails(&[404])),
     route(GET, "/api/v1/proofs/inclusion", Anybody, || get(proofs::inclusion), "That an entry is in the tree")
-        .with(Shape::NEW.asks::<proofs::Inclusion>().gives(json("InclusionProof")).fails(&[404])),
+        .with(Shape::NEW.asks::<proofs::Inclusion>().gives(json("InclusionProof")).fails(&[404]))
+        .kept(PROOF),
     route(GET, "/api/v1/proofs/consistency", Anybody, || get(proofs::consistency), "That the tree only grew")
-        .with(Shape::NEW.asks::<proofs::Consistency>().gives(json("ConsistencyProof"))),
+        .with(Shape::NEW.asks::<proofs::Consistency>().gives(json("ConsistencyProof")))
+        .kept(PROOF),
     route(GET, "/api/v1/proofs/entries", Anybody, || get(proofs::entries), "A proof file of some entries")
-        .with(Shape::NEW.asks::<proofs::Entries>().gives(of::<ProofFile>()).fails(&[404])),
+        .with(Shape::NEW.asks::<proofs::Entries>().gives(of::<ProofFile>()).fails(&[404]))
+        .kept(PROOF),
     route(GET, "/api/v1/trace/{epc}", Anybody, || get(trace::trace), "Where a thing came from or went")
-        .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Answer>()).gives(text("image/svg+xml")).gives(text("text/vnd.graphviz")).fails(&[404])),
+        .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Answer>()).gives(text("image/svg+xml")).gives(text("text/vnd.graphviz")).fails(&[404]))
+        .kept(WALK),
     route(GET, "/api/v1/recall/{epc}", Anybody, || get(recall::recall), "Everything that a batch affects")
-        .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Dossier>()).gives(text("text/html")).fails(&[404])),
+        .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Dossier>()).gives(text("text/html")).fails(&[404]))
+        .kept(WALK),
     // People.
     route(POST, "/auth/login", Anybody, || post(auth::login), "Gives tokens for a password")
         .with(Shape::NEW.takes::<auth::Login>().gives(of::<auth::Tokens>())),
@@ -239,10 +271,16 @@ const ROUTES: &[Route] = &[
 ];
 
 /// The router of the table.
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router(api: &Api) -> Router<Api> {
     all().iter().fold(Router::new(), |router, route| {
-        let guarded = (route.handler)().layer(from_fn_with_state(route.who, guard));
-        router.route(route.path, guarded)
+        let mut handler = (route.handler)();
+        if let Some(kept) = route.kept {
+            handler = handler.layer(from_fn_with_state((api.clone(), kept), cache::answer));
+        }
+        router.route(
+            route.path,
+            handler.layer(from_fn_with_state(route.who, guard)),
+        )
     })
 }
 

@@ -112,6 +112,11 @@ pub(super) fn has_access(state: &Connection) -> rusqlite::Result<bool> {
     has_table(state, "user")
 }
 
+/// Whether erasures are written down.
+pub(super) fn has_erasures(state: &Connection) -> rusqlite::Result<bool> {
+    has_table(state, "erasure")
+}
+
 fn has_table(state: &Connection, name: &str) -> rusqlite::Result<bool> {
     state
         .prepare_cached("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?1")?

@@ -1,4 +1,6 @@
 //! The OpenAPI document: it is made of the table of routes, and what nodes answer is what it says.
+//!
+//! Long because every route has its example in it.
 
 use std::collections::BTreeSet;
 
