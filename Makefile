@@ -97,6 +97,7 @@ docker:
 test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones: [TEST_CONTAINERS=no] [PAGES_SCREENSHOTS=…] (a folder)
 	@infra/scripts/setup.sh strace
 	@infra/scripts/setup.sh chromium
+	@infra/scripts/setup.sh redis
 	@$(step) "tests" cargo test --workspace --no-fail-fast -- --skip soak:: $(skip_containers)
 
 .PHONY: test-containers

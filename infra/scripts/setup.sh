@@ -5,6 +5,7 @@
 #   setup.sh shellcheck  what checks the scripts
 #   setup.sh strace      what records the writes of a process, for the tests of power cuts
 #   setup.sh chromium    a browser without a window, for the tests of the pages
+#   setup.sh redis       a Redis for the tests of the cache, and no service of it
 #   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -96,6 +97,15 @@ install_chromium() {
   apt_install chromium-headless-shell fonts-dejavu-core
 }
 
+# The tools of Redis hold the server too: it is one program with redis-check-rdb, and does what it is
+# called. The package of the server would start a service as well, which nobody here asks for.
+install_redis() {
+  command -v redis-server >/dev/null && return
+  command -v redis-check-rdb >/dev/null && return
+  say "installing redis-tools: tests start a Redis of their own, to hold the cache against it"
+  apt_install redis-tools
+}
+
 install_cargo_deny() {
   local tools=${TOOLS:-$PWD/target/tools}
   [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
@@ -114,6 +124,7 @@ case "${1:-}" in
   shellcheck) install_shellcheck ;;
   strace) install_strace ;;
   chromium) install_chromium ;;
+  redis) install_redis ;;
   cargo-deny) install_cargo_deny ;;
   *) die "unknown tool: $1" ;;
 esac

@@ -1,6 +1,7 @@
 //! The HTTP interface: EPCIS 2.0 capture and events, proofs, traces, and the ledger's own state.
 
 mod auth;
+pub mod cache;
 mod caller;
 mod capture;
 mod entries;
@@ -13,6 +14,7 @@ mod keys;
 mod ledger;
 pub mod live;
 mod negotiate;
+pub mod openapi;
 mod pages;
 mod people;
 mod proofs;
@@ -38,6 +40,7 @@ use kit::rate::{RateLimit, RateSettings};
 use kit::tokens::Keys;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use self::cache::Cache;
 use self::caller::TokenKeys;
 pub use self::caller::Who;
 pub use self::error::ApiError;
@@ -104,6 +107,8 @@ pub struct Shared {
     pub(crate) visibility_default: Visibility,
     /// What listeners are told.
     pub(crate) feed: Feed,
+    /// Answers that are kept.
+    pub(crate) cache: Cache,
     listeners: Arc<Semaphore>,
     trusted_proxies: Vec<std::net::IpAddr>,
     rate: RateLimit,
@@ -182,6 +187,7 @@ impl Api {
             sessions: settings.session,
             visibility_default: settings.capture.visibility_default,
             feed,
+            cache: Cache::new(&settings.cache, settings.peer_secret().expose().as_bytes()),
             listeners: Arc::new(Semaphore::new(LISTENERS_MAX)),
             trusted_proxies: settings.trusted_proxies.clone(),
             rate: RateLimit::new(settings.rate),
@@ -192,7 +198,7 @@ impl Api {
 
     /// The routes, without limits of size and time.
     pub fn router(&self) -> Router {
-        routes::router()
+        routes::router(self)
             .layer(from_fn_with_state(self.clone(), caller::identify))
             .layer(DefaultBodyLimit::disable())
             .with_state(self.clone())

@@ -14,6 +14,7 @@ mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::last_seen::LastSeen;
@@ -31,8 +32,9 @@ pub const FORMAT: &str = "provchain-recall";
 pub const VERSION: u32 = 1;
 
 /// What was asked: the trace's own question again, for who reads no further.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "RecallQuestion")]
 pub struct Question {
     /// The identifier, as it was written.
     pub epc: String,
@@ -46,8 +48,9 @@ pub struct Question {
 }
 
 /// The counts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "RecallSummary")]
 pub struct Summary {
     /// Batches, lots and mere classes that are affected.
     pub batches: usize,
@@ -76,7 +79,7 @@ pub struct Summary {
 }
 
 /// An item that is affected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Affected {
     /// What it compares by.
@@ -95,7 +98,7 @@ pub struct Affected {
 }
 
 /// A place and a time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Seen {
     /// Where, if any event says so: the business location, or else the read point.
@@ -111,8 +114,9 @@ pub struct Seen {
 }
 
 /// What is known of a recall, with the proof of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Recall")]
 pub struct Dossier {
     /// Always [`FORMAT`].
     pub format: String,

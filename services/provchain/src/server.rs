@@ -178,7 +178,10 @@ pub async fn run(
         tokio::spawn(destroying::run(
             cluster.clone(),
             keeper.clone(),
-            feed.clone(),
+            destroying::Told {
+                feed: feed.clone(),
+                cache: api.cache.clone(),
+            },
         )),
         tokio::spawn(async move { keeper.exchange().await }),
         tokio::spawn(delivering::run(api)),

@@ -1,5 +1,6 @@
 //! The settings of a node; their comments are the reference, `provchain example-config` prints it.
 
+mod cache;
 mod witness;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use kit::tls::TlsSettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::cache::{CacheSettings, redis_address};
 pub use self::witness::{WatchedSettings, WitnessSettings};
 use crate::access::{Visibility, password};
 
@@ -57,6 +59,8 @@ pub struct Settings {
     pub session: SessionSettings,
     /// What subscriptions to queries may do.
     pub subscriptions: SubscriptionSettings,
+    /// Answers that are kept.
+    pub cache: CacheSettings,
     /// How often one user, or one address without a token, may ask.
     pub rate: RateSettings,
     /// Addresses of proxies that are believed when they say whom they speak for
@@ -226,6 +230,7 @@ impl Default for Settings {
             admin_password: Secret::default(),
             session: SessionSettings::default(),
             subscriptions: SubscriptionSettings::default(),
+            cache: CacheSettings::default(),
             rate: RateSettings {
                 per_second: 500.0,
                 burst: 1_000,
@@ -279,6 +284,7 @@ impl kit::settings::Settings for Settings {
             "PROVCHAIN_SUBSCRIPTION_TIMEOUT_MS",
             "subscriptions.timeout_ms",
         ),
+        ("REDIS_URL", "cache.redis_url"),
         ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
         ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
         ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
@@ -344,6 +350,7 @@ impl kit::settings::Settings for Settings {
         if self.subscriptions.timeout_ms == 0 || self.subscriptions.failures_max == 0 {
             problems.push(Invalid::new("subscriptions", "must be above 0"));
         }
+        problems.extend(self.cache.problems("cache"));
         if self.block_interval_ms == 0 {
             problems.push(Invalid::new("block_interval_ms", "must be above 0"));
         }

@@ -23,6 +23,7 @@ mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
@@ -34,7 +35,7 @@ pub use self::walk::walk;
 use crate::epcis::links::{Action, Role};
 
 /// Which way to walk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// To what it came from.
@@ -120,7 +121,9 @@ pub trait Links {
 }
 
 /// Why one item leads to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Via {
     /// Input and output of a transformation.
@@ -135,7 +138,7 @@ pub enum Via {
 
 /// A step of the walk. It goes the way that the goods went: from what was before to what became of
 /// it, whichever way was walked.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// What was before.
@@ -149,7 +152,7 @@ pub struct Step {
 }
 
 /// An item that was reached.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Reached {
     /// What it compares by.

@@ -3,11 +3,13 @@
 
 mod it {
     mod api_access;
+    mod api_cache;
     mod api_capture;
     mod api_erasure;
     mod api_idempotence;
     mod api_live;
     mod api_named_queries;
+    mod api_openapi;
     mod api_people;
     mod api_proofs;
     mod api_query;
@@ -70,11 +72,13 @@ mod it {
     mod pages_looks;
     mod pages_verdicts;
     mod pages_verify;
+    mod openapi_suite;
     mod query_fixture;
     mod query_index;
     mod rdf_canon_suite;
     mod rdf_gs1_suite;
     mod rdf_properties;
+    mod redis_server;
     mod sample_truth;
     mod subscriber;
     mod suites;

@@ -8,6 +8,7 @@ use kit::problem::{Json, Problem};
 use kit::rate;
 use kit::serve::Connection;
 use kit::tokens::Claims;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -23,7 +24,7 @@ use crate::machine::command::access::{
 const TURN_WAIT: Duration = Duration::from_secs(5);
 
 /// What somebody logs in with.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Login {
     user: String,
@@ -31,7 +32,7 @@ pub(super) struct Login {
 }
 
 /// The answer to a login (RFC 6749, section 5.1).
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Tokens {
     access_token: String,
     token_type: &'static str,
@@ -161,7 +162,7 @@ impl Api {
 }
 
 /// A refresh token.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Refresh {
     refresh_token: String,
@@ -196,7 +197,7 @@ pub(super) async fn refresh(
 }
 
 /// What ends with a logout.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Logout {
     refresh_token: Option<String>,
@@ -232,7 +233,7 @@ pub(super) async fn me(caller: Caller) -> Json<Value> {
 }
 
 /// A new password, and the old one.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPassword {
     current: String,

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use kit::problem::{Json, Path, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -17,6 +18,9 @@ pub(super) use self::request::Asked;
 use super::{Api, ApiError};
 use crate::access::{Access, Caller, Viewer, Visibility};
 use crate::machine::read::{self, StoredCapture};
+
+/// Headers of a capture.
+pub(super) const HEADERS: &[&str] = &["Provchain-Visibility", "GS1-Capture-Error-Behaviour"];
 
 /// `POST /capture`: takes a document in, all of its events or none, or those that are good.
 pub(super) async fn capture(
@@ -102,10 +106,12 @@ pub(super) async fn job(
 }
 
 /// A page of captures.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Page {
+    /// How many captures a page has: 1 to 1000.
     per_page: usize,
+    /// The page after that one; the header Link of it has the address.
     next_page_token: Option<String>,
 }
 

@@ -2,12 +2,13 @@
 
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, header};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::ApiError;
 
 /// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Format {
     /// With everything in it, for programs and for `provchain verify`.

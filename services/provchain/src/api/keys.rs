@@ -5,6 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use ed25519_dalek::VerifyingKey;
 use http::header;
 use kit::problem::{Json, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,14 +22,16 @@ use crate::machine::command::{Command, change, reply};
 use crate::machine::keys::{self, NodeKey};
 
 /// In which form.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Form {
+    /// `text`, a key a line, or `json`, with all that is known of each.
     format: Format,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[schemars(inline)]
 enum Format {
     #[default]
     Text,

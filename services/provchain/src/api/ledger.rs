@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use kit::problem::{Json, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -53,7 +54,7 @@ impl Shared {
 }
 
 /// Which checkpoint.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Which {
     /// One of the tree as it is now, which nobody has cosigned yet.
@@ -110,10 +111,12 @@ pub(super) async fn cluster(State(api): State<Api>, caller: Caller) -> Json<Valu
 }
 
 /// A page of blocks.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Page {
+    /// The height of the first.
     from: u64,
+    /// How many: 1 to 1000.
     limit: usize,
 }
 

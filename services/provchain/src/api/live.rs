@@ -18,6 +18,7 @@ use consensus::Consistency;
 use futures_util::{SinkExt as _, StreamExt as _};
 use http::{HeaderMap, HeaderValue, header};
 use kit::problem::{Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::feed::{FedEntry, Progress};
@@ -38,7 +39,7 @@ const PAGE: usize = 512;
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
 
 /// Where to begin, and with what.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Question {
     /// The height of the first block of interest; by default only what is new.

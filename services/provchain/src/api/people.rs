@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use http::StatusCode;
 use kit::problem::{Json, Path, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -73,7 +74,7 @@ pub(super) async fn users(State(api): State<Api>) -> Json<Value> {
 }
 
 /// A user to make.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewUser {
     name: String,
@@ -106,7 +107,7 @@ pub(super) async fn create_user(
 }
 
 /// What to change of a user.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct UserChange {
     role: Option<Role>,
@@ -182,7 +183,7 @@ pub(super) async fn api_keys(State(api): State<Api>, caller: Caller) -> Json<Val
 }
 
 /// A key to make.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct NewApiKey {
     /// The user that it acts as; by default the caller.
@@ -279,8 +280,9 @@ impl Api {
 }
 
 /// All partners of a party.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "NewPartners")]
 pub(super) struct Partners {
     partners: Vec<String>,
 }
@@ -305,7 +307,7 @@ pub(super) async fn set_partners(
 }
 
 /// A token to take back.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Revoke {
     token: String,
@@ -335,11 +337,12 @@ pub(super) async fn revoke_token(
 }
 
 /// A page of the audit log.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct AuditPage {
     /// Lines before the one of this number.
     before: Option<u64>,
+    /// How many: 1 to 1000.
     limit: usize,
 }
 

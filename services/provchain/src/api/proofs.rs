@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, header};
 use kit::problem::{Json, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,10 +27,12 @@ const ENTRIES_MAX: usize = 10_000;
 const CONTENT_BYTES_MAX: usize = 32 << 20;
 
 /// Which entry, in a tree of which size.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Inclusion {
+    /// The index of the entry.
     entry: u64,
+    /// The size of the tree; without it, the present one.
     size: Option<u64>,
 }
 
@@ -71,10 +74,12 @@ pub(super) async fn inclusion(
 }
 
 /// From which size to which.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Consistency {
+    /// The earlier size of the tree.
     from: u64,
+    /// The later size; without it, the present one.
     to: Option<u64>,
 }
 
@@ -123,7 +128,7 @@ fn within(asked: Option<u64>, size: u64) -> Result<u64, ApiError> {
 }
 
 /// Which entries to prove, and how much of them to show.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Entries {
     /// Indices, separated by commas.

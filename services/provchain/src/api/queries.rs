@@ -14,12 +14,13 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use kit::problem::{Json, Path, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use self::socket::{Subscriber, subscribe};
 use super::negotiate::{Wishes, describe};
-use super::query::{Question, answer};
+use super::query::{Paged, Question, answer};
 use super::{Api, ApiError};
 use crate::access::{Caller, PartyId, Role};
 use crate::machine::VERSION_OF_SUBJECTS;
@@ -119,17 +120,30 @@ pub(super) fn defined(query: &StoredQuery) -> Result<EventQuery, QueryError> {
 }
 
 /// Whose query is meant.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Party {
+    /// The name of a party, for those who see everybody's; the caller's otherwise.
     pub party: Option<String>,
 }
 
+/// The parameters of a list of queries or subscriptions.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "documents what `Question` takes")]
+pub(super) struct Listed {
+    #[serde(flatten)]
+    paged: Paged,
+    #[serde(flatten)]
+    party: Party,
+}
+
 /// A query to make.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewQuery {
+    /// Its name, one of its own in the party.
     name: String,
+    /// The parameters of `GET /events`.
     query: Map<String, Value>,
 }
 

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, HeaderValue, Uri, header};
 use kit::problem::{Problem, Query};
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use self::walk::Walk;
@@ -24,6 +25,31 @@ pub(super) const SEARCH_TIME: Duration = Duration::from_secs(10);
 
 /// Most events that `maxEventCount` counts.
 const COUNT_MAX: u64 = 100_000;
+
+/// Headers of a query.
+pub(super) const HEADERS: &[&str] = &["GS1-Extensions", "GS1-EPC-Format"];
+
+/// The parameters of a page.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what `Paging` takes")]
+pub(super) struct Paged {
+    /// How many a page has: 1 to 1000; 30 where it is not said.
+    per_page: Option<u16>,
+    /// The page after that one; the header Link of it has the address.
+    next_page_token: Option<String>,
+}
+
+/// The parameters of SimpleEventQuery (EPCIS 2.0, section 8.2.7.1), such as EQ_bizStep=shipping.
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[expect(dead_code, reason = "documents what `Paging` and `EventQuery` take")]
+pub(super) struct Conditions {
+    #[serde(flatten)]
+    paged: Paged,
+    #[serde(flatten)]
+    conditions: std::collections::BTreeMap<String, String>,
+}
 
 pub(super) async fn events(
     State(api): State<Api>,

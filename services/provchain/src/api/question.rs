@@ -1,5 +1,6 @@
 //! What a trace and a recall have in common: how they are asked, and how a node finds the answer.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::format::Format;
@@ -12,20 +13,26 @@ use crate::ledger::checkpoint::SignedCheckpoint;
 use crate::trace::{self, Answer, Attestation, Direction, Filter, Limits, Lineage, Passes};
 
 /// Which way, how far, over which events, as of when, and in which form.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Parameters {
+    /// Which way to walk; a recall looks down.
     pub direction: Option<Direction>,
+    /// The most steps from the item.
     depth: Option<u32>,
+    /// The earliest event time to follow (RFC 3339).
     from: Option<String>,
+    /// The latest event time to follow (RFC 3339).
     until: Option<String>,
-    /// Names, separated by commas.
+    /// Types of events to follow, separated by commas.
     types: Option<String>,
-    /// Names, separated by commas.
+    /// Business steps to follow, separated by commas.
     biz_steps: Option<String>,
     /// The size of the ledger that is asked; without it, the present one.
     as_of: Option<u64>,
+    /// Whether the answer comes with its proof.
     pub proofs: Option<bool>,
+    /// The form of the answer; without it, what the header Accept likes best.
     pub format: Option<Format>,
 }
 

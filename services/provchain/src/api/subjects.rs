@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use kit::problem::{Json, Path, Problem};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,7 +97,7 @@ pub(super) async fn personal(State(api): State<Api>) -> Result<Json<Value>, Prob
 }
 
 /// What is to be personal: all of it.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewPersonal {
     /// Names of the standard, or full names.
@@ -151,7 +152,7 @@ fn pseudonym(text: &str) -> Result<Pseudonym, ApiError> {
 }
 
 /// Who is to be erased: a party, or whoever the value of a field names.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Erased {
     party: Option<String>,

@@ -8,6 +8,7 @@
 mod disclose;
 mod verify;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use disclose::Disclose;
@@ -22,7 +23,7 @@ pub const FORMAT: &str = "provchain-proof";
 pub const VERSION: u32 = 1;
 
 /// A proof file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProofFile {
     /// Always [`FORMAT`].
@@ -39,7 +40,7 @@ pub struct ProofFile {
 }
 
 /// That the checkpoint of the file continues an earlier one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Consistency {
     /// The earlier checkpoint: a signed note.
@@ -49,13 +50,14 @@ pub struct Consistency {
 }
 
 /// One entry of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProvenEntry {
     /// Its index in the ledger, from 0.
     pub index: u64,
     /// The encoded leaf, in base64.
     #[serde(with = "base64_bytes")]
+    #[schemars(with = "String")]
     pub leaf: Vec<u8>,
     /// The RFC 6962 inclusion path from the leaf to the checkpoint's root, base64 each.
     pub inclusion: Vec<Digest>,
@@ -64,13 +66,14 @@ pub struct ProvenEntry {
 }
 
 /// What is disclosed of an entry.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Disclosed {
     /// Everything: with the entry's key, anyone can do what the ledger did.
     Whole {
         /// The entry's key, in base64.
         #[serde(with = "base64_bytes")]
+        #[schemars(with = "String")]
         key: Vec<u8>,
         /// Who submitted the document.
         submitter: String,
@@ -92,7 +95,7 @@ pub enum Disclosed {
 }
 
 /// A disclosed submitter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DisclosedSubmitter {
     /// Who submitted the document.
@@ -102,7 +105,7 @@ pub struct DisclosedSubmitter {
 }
 
 /// A disclosed statement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
     /// Its position among the entry's statements.

@@ -90,6 +90,16 @@ impl Keyring for () {
     }
 }
 
+/// How often something was erased: what was told before must not be told from memory.
+pub fn erasures(state: &Connection) -> rusqlite::Result<u64> {
+    if !super::schema::has_subjects(state)? {
+        return Ok(0);
+    }
+    state
+        .prepare_cached("SELECT COALESCE(MAX(id), 0) FROM erasure")?
+        .query_row([], |row| row.get(0))
+}
+
 /// An entry as it is stored.
 #[derive(Clone, Debug)]
 pub struct StoredEntry {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use consensus::{Cluster, Consistency};
 
+use crate::api::cache::Cache;
 use crate::api::live::feed::Feed;
 use crate::keys::Keeper;
 use crate::machine::{Ledger, subjects};
@@ -16,12 +17,18 @@ const BATCH: usize = 64;
 /// After a fault.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// What has been told of entries, and is kept.
+pub(super) struct Told {
+    pub feed: Feed,
+    pub cache: Cache,
+}
+
 /// Runs for as long as the node lives.
-pub(super) async fn run(cluster: Cluster<Ledger>, keeper: Keeper, feed: Feed) {
+pub(super) async fn run(cluster: Cluster<Ledger>, keeper: Keeper, told: Told) {
     let mut applied = cluster.applied();
     let mut done = 0;
     loop {
-        match catch_up(&cluster, &keeper, &feed, &mut done).await {
+        match catch_up(&cluster, &keeper, &told, &mut done).await {
             Ok(true) => {}
             Ok(false) => {
                 if applied.changed().await.is_err() {
@@ -43,7 +50,7 @@ pub(super) async fn run(cluster: Cluster<Ledger>, keeper: Keeper, feed: Feed) {
 async fn catch_up(
     cluster: &Cluster<Ledger>,
     keeper: &Keeper,
-    feed: &Feed,
+    told: &Told,
     done: &mut u64,
 ) -> Result<bool, String> {
     let after = *done;
@@ -72,7 +79,8 @@ async fn catch_up(
             .await
             .map_err(|error| error.to_string())?
             .map_err(|error| error.to_string())?;
-        feed.forget(&entries);
+        told.feed.forget(&entries);
+        told.cache.forget_all();
         *done = erasure.number;
         keeper.has_destroyed(erasure.number);
     }

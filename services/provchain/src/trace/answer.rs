@@ -1,13 +1,15 @@
 //! The answer to a question, as it is sent and kept.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Direction, EventRow, Filter, Lineage, Question, Reached, Step};
 
 /// What a walk found, and what was asked. A member that is not checked is not accepted.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Trace")]
 pub struct Answer {
     /// What was asked for.
     pub epc: String,
@@ -37,6 +39,7 @@ pub struct Answer {
     pub attestation: Option<String>,
     /// The proof file of the entries; its own reader says what is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<crate::ledger::proof::ProofFile>")]
     pub proof: Option<Box<RawValue>>,
 }
 

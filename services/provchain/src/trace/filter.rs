@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::epcis::EventType;
@@ -12,7 +13,7 @@ use crate::rdf::vocabulary::BIZ_STEP;
 const NAMES_MAX: usize = 64;
 
 /// A filter as it is asked for, and as an answer repeats it. What is not said lets everything pass.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
 pub struct Filter {
     /// The earliest event time (RFC 3339), which passes.

@@ -1,5 +1,6 @@
 //! An event in a lineage, told in short.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,7 +9,8 @@ use crate::epcis::Event;
 use crate::epcis::time::Timestamp;
 
 /// An event as a lineage shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "TraceEvent")]
 pub struct EventRow {
     /// Its entry in the ledger.
     pub entry: u64,

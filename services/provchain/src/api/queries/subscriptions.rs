@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, Uri};
 use kit::problem::{Json, Path, Problem, Query};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -20,9 +21,10 @@ use crate::query::{PageToken, Position};
 use crate::subscription::{Controls, Destination, SIGNATURE_TOKEN_BYTES_MAX, Schedule, When};
 
 /// A subscription to make.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(in crate::api) struct NewSubscription {
+    /// The URL that is called.
     dest: String,
     /// Some of GS1's texts call it `secret`.
     #[serde(alias = "secret", default)]

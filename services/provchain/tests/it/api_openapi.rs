@@ -1,0 +1,667 @@
+//! The OpenAPI document: it is made of the table of routes, and what nodes answer is what it says.
+//!
+//! Long because every route has its example in it.
+
+use std::collections::BTreeSet;
+
+use jsonschema::Validator;
+use provchain::api::{Who, openapi, routes};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::cluster::Ledger;
+use super::epcis_fixtures::{document, object_event};
+
+/// The document that a node serves.
+struct Documented(Value);
+
+impl Documented {
+    /// The operation of a route.
+    fn operation(&self, method: &Method, path: &str) -> &Value {
+        let path = path.replace("{*", "{");
+        let operation = &self.0["paths"][path.as_str()][method.as_str().to_ascii_lowercase()];
+        assert!(operation.is_object(), "{method} {path} is not documented");
+        operation
+    }
+
+    /// A schema of the document, which may refer to others.
+    fn validator(&self, schema: &Value) -> Validator {
+        let mut schema = schema.clone();
+        schema["components"] = self.0["components"].clone();
+        let options = jsonschema::options().should_validate_formats(true);
+        options.build(&schema).expect("a schema")
+    }
+
+    /// That JSON is what a schema says.
+    fn check(&self, schema: &Value, value: &Value, told: &str) {
+        let validator = self.validator(schema);
+        let errors = validator.iter_errors(value);
+        let errors: Vec<_> = errors
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{told}: {errors:#?}\nin {value}");
+    }
+}
+
+/// A request, and the status of its answer.
+struct Example<'a> {
+    method: Method,
+    /// The path as the table has it.
+    route: &'a str,
+    path: String,
+    body: Option<Value>,
+    token: Option<&'a str>,
+    accept: Option<&'a str>,
+    status: u16,
+}
+
+impl<'a> Example<'a> {
+    fn new(method: Method, route: &'a str, path: impl Into<String>, status: u16) -> Self {
+        Self {
+            method,
+            route,
+            path: path.into(),
+            body: None,
+            token: None,
+            accept: None,
+            status,
+        }
+    }
+
+    fn with(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
+    fn by(mut self, token: &'a str) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    fn wants(mut self, accept: &'a str) -> Self {
+        self.accept = Some(accept);
+        self
+    }
+}
+
+struct Asker {
+    ledger: Ledger,
+    documented: Documented,
+    asked: BTreeSet<(String, String)>,
+}
+
+impl Asker {
+    async fn start() -> Self {
+        let ledger = Ledger::start(1).await;
+        let documented = Documented(ledger.json(ledger.first(), "/openapi.json").await);
+        Self {
+            ledger,
+            documented,
+            asked: BTreeSet::new(),
+        }
+    }
+
+    /// Asks, and holds the answer against the document; gives its JSON.
+    async fn ask(&mut self, example: Example<'_>) -> Value {
+        let Example {
+            method,
+            route,
+            path,
+            body,
+            token,
+            accept,
+            status,
+        } = example;
+        let told = format!("{method} {path}");
+        let operation = self.documented.operation(&method, route);
+        let mut request = self
+            .ledger
+            .request(method.clone(), self.ledger.first(), &path);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        if let Some(body) = body {
+            if status < 300 {
+                let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+                self.documented
+                    .check(schema, &body, &format!("the body of {told}"));
+            }
+            request = request.json(&body);
+        }
+        let response = request.send().await.expect("an answer");
+        let kind = response.headers().get("content-type");
+        let kind = kind.map(|kind| kind.to_str().expect("text").to_owned());
+        let found = response.status().as_u16();
+        let streams = kind.as_deref() == Some("text/event-stream");
+        let text = if streams {
+            String::new()
+        } else {
+            let bytes = response.bytes().await.expect("a body");
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        assert_eq!(found, status, "{told}: {text}");
+        if status < 300 {
+            self.asked.insert((method.to_string(), route.to_owned()));
+        }
+        let answer = &operation["responses"][status.to_string()];
+        assert!(answer.is_object(), "{told}: {status} is not documented");
+        let Some(kind) = kind else {
+            assert!(
+                answer["content"].is_null() && text.is_empty(),
+                "{told}: no body"
+            );
+            return Value::Null;
+        };
+        let kind = kind.split(';').next().expect("a media type");
+        let schema = &answer["content"][kind]["schema"];
+        assert!(
+            schema.is_object(),
+            "{told}: {status} with {kind} is not documented"
+        );
+        if !kind.ends_with("json") {
+            return Value::Null;
+        }
+        let value: Value = serde_json::from_str(&text).expect("JSON");
+        self.documented.check(schema, &value, &told);
+        value
+    }
+}
+
+#[tokio::test]
+async fn the_document_that_is_served_has_every_route_and_no_other() {
+    let asker = Asker::start().await;
+    assert_eq!(asker.documented.0, openapi::document());
+    let routes = routes::all().into_iter().map(|route| {
+        let path = route.path.replace("{*", "{");
+        (path, route.method.as_str().to_ascii_lowercase())
+    });
+    let paths = asker.documented.0["paths"].as_object().expect("paths");
+    let documented = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("operations").keys();
+        methods.map(move |method| (path.clone(), method.clone()))
+    });
+    let routes: BTreeSet<_> = routes.collect();
+    assert_eq!(documented.collect::<BTreeSet<_>>(), routes);
+}
+
+#[tokio::test]
+async fn whom_a_route_turns_away_is_documented_with_every_route() {
+    let mut asker = Asker::start().await;
+    let consumer = asker.ledger.token_of("consumer");
+    for route in routes::all() {
+        let path = route
+            .path
+            .replace("{index}", "0")
+            .replace(['{', '}', '*'], "");
+        let example =
+            |status| Example::new(route.method.clone(), route.path, path.as_str(), status);
+        asker.ask(example(401).by("x.y.z")).await;
+        if let Who::Roles(roles) = route.who {
+            asker.ask(example(401)).await;
+            if !roles.iter().any(|role| role.as_str() == "consumer") {
+                asker.ask(example(403).by(&consumer)).await;
+            }
+        }
+    }
+}
+
+const GET: Method = Method::GET;
+const POST: Method = Method::POST;
+const EPC: &str = "urn:epc:id:sgtin:0614141.107346.2017";
+
+/// Percent-encodes everything.
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+}
+
+#[tokio::test]
+async fn every_route_answers_an_example_with_what_is_documented() {
+    let mut asker = Asker::start().await;
+    asker.ledger.capture_sample(60, 51).await;
+    let admin = asker.ledger.token_of("admin");
+    let farm = asker.ledger.token_for("farm", "farmer");
+    epcis(&mut asker, &farm).await;
+    collections(&mut asker).await;
+    asker.ledger.sealed(asker.ledger.first()).await;
+    ledger(&mut asker).await;
+    queries(&mut asker, &farm).await;
+    keys(&mut asker, &admin).await;
+    subjects(&mut asker, &admin, &farm).await;
+    people(&mut asker, &admin, &farm).await;
+    for route in routes::all() {
+        let route = (route.method.to_string(), route.path.to_owned());
+        assert!(
+            asker.asked.contains(&route),
+            "there is no example of {route:?}"
+        );
+    }
+}
+
+async fn epcis(asker: &mut Asker, farm: &str) {
+    let capture = document(&json!([object_event()]));
+    let example = || Example::new(POST, "/capture", "/capture", 202).by(farm);
+    let receipt = asker.ask(example().with(capture.clone())).await;
+    let id = receipt["captureID"].as_str().expect("an id").to_owned();
+    let mut other = object_event();
+    other["disposition"] = json!("in_transit");
+    let conflict = document(&json!([other]));
+    let refused = Example {
+        status: 409,
+        ..example()
+    };
+    let problem = asker.ask(refused.with(conflict)).await;
+    assert!(problem["conflicts"][0]["entry"].is_u64(), "{problem}");
+    let wrong = document(&json!([{ "type": "ObjectEvent" }]));
+    let refused = Example {
+        status: 400,
+        ..example()
+    };
+    let problem = asker.ask(refused.with(wrong)).await;
+    assert!(problem["issues"][0]["pointer"].is_string(), "{problem}");
+
+    asker
+        .ask(Example::new(GET, "/capture", "/capture?perPage=5", 200).by(farm))
+        .await;
+    asker
+        .ask(Example::new(GET, "/capture", "/capture?perPage=0", 400).by(farm))
+        .await;
+    let job = format!("/capture/{id}");
+    asker
+        .ask(Example::new(GET, "/capture/{id}", job, 200).by(farm))
+        .await;
+    asker
+        .ask(Example::new(GET, "/capture/{id}", "/capture/none", 404).by(farm))
+        .await;
+    for path in ["/capture", "/events"] {
+        asker
+            .ask(Example::new(Method::OPTIONS, path, path, 204))
+            .await;
+    }
+    let mut event = object_event();
+    event["@context"] = capture["@context"].clone();
+    asker
+        .ask(
+            Example::new(POST, "/events", "/events", 201)
+                .by(farm)
+                .with(event),
+        )
+        .await;
+    let id = encoded(object_event()["eventID"].as_str().expect("an id"));
+    let path = format!("/events/{id}");
+    asker
+        .ask(Example::new(GET, "/events/{id}", path, 200))
+        .await;
+    asker
+        .ask(Example::new(GET, "/events/{id}", "/events/none", 404))
+        .await;
+    for (query, status) in [
+        ("EQ_bizStep=commissioning&perPage=3", 200),
+        ("perPage=3&orderBy=eventTime", 200),
+        ("EQ_noSuchParameter=1", 400),
+        ("nextPageToken=none", 400),
+    ] {
+        let path = format!("/events?{query}");
+        asker.ask(Example::new(GET, "/events", path, status)).await;
+    }
+    let linked = Example::new(GET, "/events", "/events", 200).wants("application/ld+json");
+    asker.ask(linked).await;
+    asker
+        .ask(Example::new(GET, "/events", "/events", 406).wants("application/xml"))
+        .await;
+}
+
+async fn collections(asker: &mut Asker) {
+    for (name, value) in [
+        ("eventTypes", "ObjectEvent".to_owned()),
+        ("epcs", encoded(EPC)),
+        ("bizSteps", "commissioning".to_owned()),
+        (
+            "bizLocations",
+            encoded("https://id.gs1.org/414/4012345000054"),
+        ),
+        ("readPoints", encoded("urn:epc:id:sgln:0614141.07346.1234")),
+        ("dispositions", "active".to_owned()),
+    ] {
+        let routes = [
+            (format!("/{name}"), format!("/{name}")),
+            (format!("/{name}/{{value}}"), format!("/{name}/{value}")),
+            (
+                format!("/{name}/{{value}}/events"),
+                format!("/{name}/{value}/events"),
+            ),
+        ];
+        for (route, path) in routes {
+            asker
+                .ask(Example::new(GET, &route, path.clone(), 200))
+                .await;
+            let linked = Example::new(GET, &route, path.clone(), 200);
+            asker.ask(linked.wants("application/ld+json")).await;
+            asker
+                .ask(Example::new(Method::OPTIONS, &route, path, 204))
+                .await;
+        }
+        let below = format!("/{name}/{{value}}");
+        asker
+            .ask(Example::new(GET, &below, format!("/{name}/none"), 404))
+            .await;
+    }
+}
+
+async fn ledger(asker: &mut Asker) {
+    let entries = "/api/v1/entries/{index}";
+    let (events, statements) = (format!("{entries}/event"), format!("{entries}/statements"));
+    let trace = format!("/api/v1/trace/{}", encoded(EPC));
+    let recall = format!("/api/v1/recall/{}", encoded(EPC));
+    let (traces, recalls) = ("/api/v1/trace/{epc}", "/api/v1/recall/{epc}");
+    for (route, path, status) in [
+        ("/", "/".to_owned(), 200),
+        ("/pages/{*path}", "/pages/pages.css".to_owned(), 200),
+        ("/pages/{*path}", "/pages/main.js".to_owned(), 200),
+        ("/pages/{*path}", "/pages/mark.svg".to_owned(), 200),
+        ("/pages/{*path}", "/pages/none".to_owned(), 404),
+        ("/openapi.json", "/openapi.json".to_owned(), 200),
+        ("/checkpoint", "/checkpoint".to_owned(), 200),
+        ("/checkpoint", "/checkpoint?fresh=true".to_owned(), 200),
+        ("/tile/{*path}", "/tile/0/000.p/7".to_owned(), 200),
+        ("/tile/{*path}", "/tile/9/000".to_owned(), 404),
+        ("/api/v1/live", "/api/v1/live?fromEntry=0".to_owned(), 200),
+        ("/api/v1/live", "/api/v1/live?fromHeight=x".to_owned(), 400),
+        ("/api/v1/ledger", "/api/v1/ledger".to_owned(), 200),
+        ("/api/v1/cluster", "/api/v1/cluster".to_owned(), 200),
+        ("/api/v1/keys", "/api/v1/keys".to_owned(), 200),
+        ("/api/v1/keys", "/api/v1/keys?format=json".to_owned(), 200),
+        (
+            "/api/v1/blocks",
+            "/api/v1/blocks?from=0&limit=2".to_owned(),
+            200,
+        ),
+        ("/api/v1/blocks", "/api/v1/blocks?limit=0".to_owned(), 400),
+        (entries, "/api/v1/entries/7".to_owned(), 200),
+        (entries, "/api/v1/entries/70000".to_owned(), 404),
+        (entries, "/api/v1/entries/x".to_owned(), 400),
+        (&events, "/api/v1/entries/7/event".to_owned(), 200),
+        (&statements, "/api/v1/entries/7/statements".to_owned(), 200),
+        (
+            "/api/v1/proofs/inclusion",
+            "/api/v1/proofs/inclusion?entry=3&size=40".to_owned(),
+            200,
+        ),
+        (
+            "/api/v1/proofs/inclusion",
+            "/api/v1/proofs/inclusion?entry=3&size=2".to_owned(),
+            404,
+        ),
+        (
+            "/api/v1/proofs/consistency",
+            "/api/v1/proofs/consistency?from=20".to_owned(),
+            200,
+        ),
+        (
+            "/api/v1/proofs/consistency",
+            "/api/v1/proofs/consistency?from=0".to_owned(),
+            400,
+        ),
+        (
+            "/api/v1/proofs/entries",
+            "/api/v1/proofs/entries?indices=3,4".to_owned(),
+            200,
+        ),
+        (
+            "/api/v1/proofs/entries",
+            "/api/v1/proofs/entries?indices=3&closed=true".to_owned(),
+            200,
+        ),
+        (
+            "/api/v1/proofs/entries",
+            "/api/v1/proofs/entries?indices=3&statements=0,2&submitter=true".to_owned(),
+            200,
+        ),
+        (
+            traces,
+            format!("{trace}?direction=up&proofs=true&types=ObjectEvent"),
+            200,
+        ),
+        (traces, format!("{trace}?direction=down"), 200),
+        (traces, format!("{trace}?direction=up&format=svg"), 200),
+        (traces, format!("{trace}?direction=up&format=dot"), 200),
+        (traces, trace.clone(), 400),
+        (traces, format!("{trace}1?direction=up"), 404),
+        (recalls, recall.clone(), 200),
+        (recalls, format!("{recall}?proofs=false"), 200),
+        (recalls, format!("{recall}?format=html"), 200),
+    ] {
+        asker.ask(Example::new(GET, route, path, status)).await;
+    }
+}
+
+async fn queries(asker: &mut Asker, farm: &str) {
+    let (all, one) = ("/queries", "/queries/{name}");
+    let (events, subscriptions) = (
+        "/queries/{name}/events",
+        "/queries/{name}/subscriptions",
+    );
+    let subscription = "/queries/{name}/subscriptions/{id}";
+    let query = json!({ "name": "shipped", "query": { "EQ_bizStep": ["shipping"] } });
+    for status in [201, 409] {
+        let made = Example::new(POST, all, all, status).by(farm);
+        asker.ask(made.with(query.clone())).await;
+    }
+    let wrong = json!({ "name": "wrong", "query": { "EQ_noSuchParameter": 1 } });
+    let refused = Example::new(POST, all, all, 400).by(farm);
+    asker.ask(refused.with(wrong)).await;
+    let ask = |route, path: &str, status| Example::new(GET, route, path, status).by(farm);
+    asker.ask(ask(all, all, 200)).await;
+    let linked = ask(all, all, 200).wants("application/ld+json");
+    asker.ask(linked).await;
+    asker.ask(ask(one, "/queries/shipped", 200)).await;
+    asker.ask(ask(one, "/queries/none", 404)).await;
+    asker
+        .ask(ask(events, "/queries/shipped/events?perPage=2", 200))
+        .await;
+    let path = "/queries/shipped/subscriptions";
+    let subscribe = |dest: &str, status| {
+        let body = json!({ "dest": dest, "signatureToken": "secret", "stream": true });
+        let made = Example::new(POST, subscriptions, path, status);
+        made.by(farm).with(body)
+    };
+    // Nobody is there; that it fails is shown in time.
+    let made = asker
+        .ask(subscribe("https://receiver.example/events", 201))
+        .await;
+    asker.ask(subscribe("https://127.0.0.1/", 400)).await;
+    asker.ask(ask(subscriptions, path, 200)).await;
+    let linked = ask(subscriptions, path, 200).wants("application/ld+json");
+    asker.ask(linked).await;
+    let id = made["subscriptionID"].as_str().expect("an id");
+    let own = format!("{path}/{id}");
+    asker.ask(ask(subscription, &own, 200)).await;
+    let none = format!("{path}/none");
+    asker.ask(ask(subscription, &none, 404)).await;
+    for (route, path) in [
+        (all, all),
+        (one, "/queries/shipped"),
+        (events, "/queries/shipped/events"),
+        (subscriptions, path),
+        (subscription, &own),
+    ] {
+        let discovery = Example::new(Method::OPTIONS, route, path, 204);
+        asker.ask(discovery).await;
+    }
+    for (route, path) in [(subscription, own.as_str()), (one, "/queries/shipped")] {
+        for status in [204, 404] {
+            let gone = Example::new(Method::DELETE, route, path, status);
+            asker.ask(gone.by(farm)).await;
+        }
+    }
+    let discovery = Example::new(Method::OPTIONS, "/", "/", 204);
+    asker.ask(discovery).await;
+    let page = Example::new(GET, "/", "/", 200).wants("text/html");
+    asker.ask(page).await;
+}
+
+async fn keys(asker: &mut Asker, admin: &str) {
+    let rotate = "/api/v1/keys/rotate";
+    asker
+        .ask(Example::new(POST, rotate, rotate, 200).by(admin))
+        .await;
+    let keys = "/api/v1/keys";
+    let listed = Example::new(GET, keys, "/api/v1/keys?format=json", 200);
+    let listed = asker.ask(listed).await;
+    assert!(listed["keys"][0]["succession"].is_string(), "{listed}");
+    let evidence = "/api/v1/evidence";
+    asker
+        .ask(Example::new(GET, evidence, evidence, 200).by(admin))
+        .await;
+}
+
+async fn subjects(asker: &mut Asker, admin: &str, farm: &str) {
+    const FIELD: &str = "https://farm.example/driver";
+    let personal = "/api/v1/personal";
+    let put = |status| Example::new(Method::PUT, personal, personal, status).by(admin);
+    let party = "urn:epc:id:pgln:4012345.00777";
+    asker
+        .ask(put(200).with(json!({ "fields": [FIELD], "parties": [party] })))
+        .await;
+    asker
+        .ask(put(400).with(json!({ "parties": ["nobody"] })))
+        .await;
+    asker
+        .ask(Example::new(GET, personal, personal, 200).by(admin))
+        .await;
+    let mut event = object_event();
+    event["eventID"] = json!("urn:uuid:4b0a6f5e-8f2d-4f0b-9a2b-1d2c3e4f5a6b");
+    event["ext:driver"] = json!("Bob Miller");
+    let mut capture = document(&json!([event]));
+    capture["@context"] = json!([
+        "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
+        { "ext": "https://farm.example/" }
+    ]);
+    let captured = Example::new(POST, "/capture", "/capture", 202).by(farm);
+    asker.ask(captured.with(capture)).await;
+    let erase = "/api/v1/subjects/erase";
+    let who = |value: &str| json!({ "field": FIELD, "value": value });
+    let erased = Example::new(POST, erase, erase, 200).by(admin);
+    let erased = asker.ask(erased.with(who("Bob Miller"))).await;
+    assert_eq!(erased["erasures"][0]["entries"], 1, "{erased}");
+    let unknown = Example::new(POST, erase, erase, 404).by(admin);
+    asker.ask(unknown.with(who("nobody"))).await;
+    let subject = "/api/v1/subjects/{subject}";
+    let pseudonym = erased["subject"].as_str().expect("a pseudonym");
+    for (path, status) in [
+        (format!("/api/v1/subjects/{pseudonym}"), 200),
+        (format!("/api/v1/subjects/{}", "0".repeat(64)), 404),
+    ] {
+        asker
+            .ask(Example::new(GET, subject, path, status).by(admin))
+            .await;
+    }
+}
+
+async fn people(asker: &mut Asker, admin: &str, farm: &str) {
+    const PASSWORD: &str = "a long enough password";
+    let users = "/api/v1/users";
+    let user = |name: &str| json!({ "name": name, "role": "farmer", "password": PASSWORD });
+    let make = |status| Example::new(POST, users, users, status).by(admin);
+    asker.ask(make(201).with(user("anna"))).await;
+    asker.ask(make(409).with(user("anna"))).await;
+    asker.ask(make(422).with(json!({ "name": "x" }))).await;
+    asker
+        .ask(Example::new(GET, users, users, 200).by(admin))
+        .await;
+    let one = |method, status| {
+        Example::new(method, "/api/v1/users/{name}", "/api/v1/users/anna", status).by(admin)
+    };
+    asker
+        .ask(one(Method::PATCH, 200).with(json!({ "party": "farm" })))
+        .await;
+
+    let login = |body, status| Example::new(POST, "/auth/login", "/auth/login", status).with(body);
+    let good = json!({ "user": "anna", "password": PASSWORD });
+    let tokens = asker.ask(login(good.clone(), 200)).await;
+    asker
+        .ask(login(json!({ "user": "anna", "password": "wrong" }), 401))
+        .await;
+    let refresh = json!({ "refresh_token": tokens["refresh_token"] });
+    let refreshed = Example::new(POST, "/auth/refresh", "/auth/refresh", 200).with(refresh);
+    let tokens = asker.ask(refreshed).await;
+    let token = tokens["access_token"].as_str().expect("a token");
+    asker
+        .ask(Example::new(GET, "/auth/me", "/auth/me", 200).by(token))
+        .await;
+
+    let keys = "/api/v1/api-keys";
+    let new = json!({ "label": "gate", "expiresIn": 3600 });
+    let made = asker
+        .ask(Example::new(POST, keys, keys, 201).by(token).with(new))
+        .await;
+    asker
+        .ask(Example::new(GET, keys, keys, 200).by(token))
+        .await;
+    let path = format!("{keys}/{}", made["id"].as_str().expect("an id"));
+    for status in [204, 404] {
+        let key = Example::new(
+            Method::DELETE,
+            "/api/v1/api-keys/{id}",
+            path.clone(),
+            status,
+        );
+        asker.ask(key.by(token)).await;
+    }
+
+    let (partners, path) = (
+        "/api/v1/parties/{party}/partners",
+        "/api/v1/parties/farm/partners",
+    );
+    let named = json!({ "partners": ["shop"] });
+    asker
+        .ask(
+            Example::new(Method::PUT, partners, path, 200)
+                .by(farm)
+                .with(named),
+        )
+        .await;
+    asker
+        .ask(Example::new(GET, partners, path, 200).by(farm))
+        .await;
+
+    let (password, passwords) = (
+        "/auth/password",
+        json!({ "current": PASSWORD, "new": "another long one" }),
+    );
+    asker
+        .ask(
+            Example::new(POST, password, password, 204)
+                .by(token)
+                .with(passwords),
+        )
+        .await;
+    let again = json!({ "user": "anna", "password": "another long one" });
+    let tokens = asker.ask(login(again, 200)).await;
+    let token = tokens["access_token"].as_str().expect("a token");
+    let out = json!({ "refresh_token": tokens["refresh_token"] });
+    asker
+        .ask(
+            Example::new(POST, "/auth/logout", "/auth/logout", 204)
+                .by(token)
+                .with(out),
+        )
+        .await;
+
+    let revoke = "/api/v1/tokens/revoke";
+    let taken_back = asker.ledger.token_for("lost", "farmer");
+    let taken_back = json!({ "token": taken_back });
+    asker
+        .ask(
+            Example::new(POST, revoke, revoke, 204)
+                .by(admin)
+                .with(taken_back),
+        )
+        .await;
+    let audit = Example::new(GET, "/api/v1/audit", "/api/v1/audit?limit=5", 200);
+    asker.ask(audit.by(admin)).await;
+    asker.ask(one(Method::DELETE, 204)).await;
+    asker.ask(one(Method::DELETE, 404)).await;
+}
