@@ -67,12 +67,12 @@ mod it {
     mod machine_versions;
     mod merkle;
     mod merkle_suite;
+    mod openapi_suite;
     mod pages;
     mod pages_browser;
     mod pages_looks;
     mod pages_verdicts;
     mod pages_verify;
-    mod openapi_suite;
     mod query_fixture;
     mod query_index;
     mod rdf_canon_suite;

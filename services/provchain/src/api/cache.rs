@@ -28,6 +28,7 @@ use self::redis::Redis;
 use self::sealed::Sealer;
 use super::{Api, ApiError, Shared};
 use crate::access::Caller;
+use crate::index::locked_count;
 use crate::machine::read;
 use crate::settings::CacheSettings;
 
@@ -167,6 +168,13 @@ impl Shared {
         });
         read.await?.value.ok_or(ApiError::NotFounded)
     }
+
+    /// Whether no entry waits for a key of a subject: it belongs to answers as soon as that comes, though
+    /// the ledger is as large as before.
+    async fn is_whole(&self) -> bool {
+        let locked = self.index.read(locked_count).await;
+        locked.is_ok_and(|locked| locked == 0)
+    }
 }
 
 /// Answers a request with what is kept for it, or keeps the answer.
@@ -185,7 +193,14 @@ pub(super) async fn answer(
     let Ok(moment) = api.moment(Consistency::Linearizable).await else {
         return next.run(request).await;
     };
-    let signer = kept.signed.then(|| api.signer.public_key().to_bytes());
+    let signer = if kept.signed {
+        let Ok(key) = api.signer.public_key() else {
+            return next.run(request).await;
+        };
+        Some(key.to_bytes())
+    } else {
+        None
+    };
     let name = Name::of(&request, &caller.viewer, &moment, (kept.as_of, signer));
     let cache = &api.cache;
     let epoch = cache.0.epoch.load(Ordering::SeqCst);
@@ -194,10 +209,11 @@ pub(super) async fn answer(
         *response.headers_mut() = found.headers;
         return response;
     }
+    let whole = api.is_whole().await;
     let response = next.run(request).await;
     let length = response.body().size_hint().exact();
     let fits = length.is_some_and(|length| length <= cache.0.answer_bytes_max as u64);
-    if response.status() != StatusCode::OK || !fits {
+    if response.status() != StatusCode::OK || !fits || !whole {
         return response;
     }
     let (parts, body) = response.into_parts();
@@ -207,7 +223,7 @@ pub(super) async fn answer(
     };
     // What was asked of a ledger that grew meanwhile may be an answer of the larger one.
     let here = Consistency::Local { age_max: None };
-    if api.moment(here).await.is_ok_and(|now| now == moment) {
+    if api.moment(here).await.is_ok_and(|now| now == moment) && api.is_whole().await {
         let headers = parts.headers.clone();
         let body = body.clone();
         cache.keep(&name, Answer { headers, body }, epoch);

@@ -439,10 +439,7 @@ async fn ledger(asker: &mut Asker) {
 
 async fn queries(asker: &mut Asker, farm: &str) {
     let (all, one) = ("/queries", "/queries/{name}");
-    let (events, subscriptions) = (
-        "/queries/{name}/events",
-        "/queries/{name}/subscriptions",
-    );
+    let (events, subscriptions) = ("/queries/{name}/events", "/queries/{name}/subscriptions");
     let subscription = "/queries/{name}/subscriptions/{id}";
     let query = json!({ "name": "shipped", "query": { "EQ_bizStep": ["shipping"] } });
     for status in [201, 409] {

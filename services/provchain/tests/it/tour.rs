@@ -104,11 +104,9 @@ async fn the_tour_works_line_by_line() {
         );
     }
     let binaries = Path::new(PROVCHAIN).parent().expect("a folder");
-    let path = format!(
-        "{}:{}",
-        binaries.display(),
-        std::env::var("PATH").expect("one")
-    );
+    let mut path = binaries.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").expect("one"));
     let mut shell = tokio::process::Command::new("bash")
         .args(["-Eeuo", "pipefail", "-s"])
         .current_dir(folder.path())

@@ -29,7 +29,7 @@ pub async fn run(
     }
     let times = time(client, &questions).await?;
     // How much they hold, of every tenth.
-    let (mut items, mut looked) = (0, 0);
+    let (mut items, mut looked) = (0_usize, 0_usize);
     for url in questions.iter().step_by(10) {
         let dossier: Value = client.get(url.clone()).send().await?.json().await?;
         items += dossier["trace"]["items"].as_array().map_or(0, Vec::len);
@@ -37,7 +37,7 @@ pub async fn run(
     }
     ensure!(items > looked, "the recalls find nothing");
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
-    latencies(&times, 0, questions.len(), items as f64 / f64::from(looked))
+    latencies(&times, 0, questions.len(), items as f64 / looked as f64)
 }
 
 /// The batches that events of the sample bring into being or use, in an order of chance.
