@@ -230,6 +230,8 @@ pub(crate) async fn run(core: Arc<Core>) {
         let metrics = core.metrics();
         let own_index = metrics.membership_config.log_id().map_or(0, |id| id.index);
         let was_member = core.is_member();
+        // Before they are asked: taken in meanwhile, a node would take an old answer for a later one.
+        let was_taken_in = core.was_taken_in();
         let others: Vec<String> = metrics
             .membership_config
             .membership()
@@ -244,7 +246,7 @@ pub(crate) async fn run(core: Arc<Core>) {
             let newer = if was_member {
                 answer.membership_index > own_index
             } else {
-                answer.membership_index >= own_index && core.was_taken_in()
+                answer.membership_index >= own_index && was_taken_in
             };
             let removed = answer.standing == i32::from(Standing::Removed)
                 && answer.cluster == core.peers.cluster();

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::cluster::{Ledger, PROVCHAIN, answer, until};
 use super::cluster_verify::verify;
+use super::epcis_fixtures::{document, object_event};
 
 /// The command with the settings of a node, as they are on its machine.
 pub fn on_the_machine_of(ledger: &Ledger, node: &Node) -> Command {
@@ -340,6 +341,15 @@ async fn a_command_that_is_killed_leaves_no_half_backup_that_counts() {
     assert_eq!(ledger.tree(node).await.size, 300);
 }
 
+/// How many keys of subjects lie in a store.
+fn keys_in(store: &Path) -> u64 {
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let store = rusqlite::Connection::open_with_flags(store, flags).expect("a store");
+    store
+        .query_row("SELECT count(*) FROM subject_key", [], |row| row.get(0))
+        .expect("a count")
+}
+
 #[tokio::test]
 async fn the_keys_of_subjects_are_backed_up_apart() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -364,27 +374,34 @@ async fn the_keys_of_subjects_are_backed_up_apart() {
     })
     .await;
     let of_keys = ["--key-store", "--target", key_place.as_str()];
-    assert_eq!(
-        list(&of_keys).as_array().expect("a list").len(),
-        0,
-        "there are none yet"
-    );
-
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "in the place of the store of keys"
-    )]
-    let keys = rusqlite::Connection::open(node.data_dir().join("subjects.db")).expect("made");
-    keys.execute_batch("CREATE TABLE key (subject TEXT PRIMARY KEY, bytes BLOB) WITHOUT ROWID; INSERT INTO key VALUES ('anna', x'01')")
-        .expect("written");
-    until("the keys are backed up", async || {
-        !list(&of_keys).as_array().expect("a list").is_empty()
+    let personal = serde_json::json!({ "fields": ["https://farm.example/driver"] });
+    let request = ledger.request(Method::PUT, node, "/api/v1/personal");
+    let request = request.bearer_auth(ledger.token_of("admin"));
+    let marked = answer(request.json(&personal)).await.expect("an answer");
+    assert_eq!(marked.status, 200, "{}", marked.text());
+    let mut event = object_event();
+    event["ext:driver"] = "Bob Miller".into();
+    let mut capture = document(&serde_json::json!([event]));
+    capture["@context"] = serde_json::json!([
+        "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld",
+        { "ext": "https://farm.example/" }
+    ]);
+    ledger.capture(node, &capture).await;
+    let mut tries = 0;
+    until("the key is backed up", async || {
+        if list(&of_keys).as_array().expect("a list").is_empty() {
+            return false;
+        }
+        tries += 1;
+        let into = ledger.scratch(&format!("restored-keys-{tries}"));
+        let arguments = [&["restore", "--into", text(&into)][..], &of_keys].concat();
+        done(&ledger, node, &arguments);
+        let files = content(&into);
+        assert_eq!(files.len(), 1, "{:?}", files.keys());
+        let (store, _) = files.first_key_value().expect("one");
+        keys_in(&into.join(store)) == 1
     })
     .await;
-    let into = ledger.scratch("restored-keys");
-    let arguments = [&["restore", "--into", text(&into)][..], &of_keys].concat();
-    done(&ledger, node, &arguments);
-    assert_eq!(content(&into).len(), 1);
     let files = content(&target);
     assert!(
         files.keys().all(|path| !path.ends_with("subjects.db")),

@@ -307,12 +307,14 @@ async fn the_table_of_a_trace_says_what_its_graph_shows() {
     browser.fill("Steps at most", "1").await;
     browser.press("Enter").await;
     browser.until("location.hash.includes('depth=1')").await;
-    browser.settled().await;
     let fewer = ledger
         .json(ledger.first(), &format!("{path}&depth=1"))
         .await;
     let fewer = fewer["items"].as_array().expect("items").len();
     assert!(fewer < items);
+    // The page asks anew, and shows the last answer until the next one comes.
+    let rows = "document.querySelectorAll('table')[0]?.querySelectorAll('tbody tr').length";
+    browser.until(&format!("{rows} === {fewer}")).await;
     assert_eq!(browser.run(shown).await, json!([fewer, fewer]));
     let now: Value = browser
         .run("document.querySelector('[name=depth]').value")

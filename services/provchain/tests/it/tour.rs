@@ -18,6 +18,16 @@ const TIME_MAX: Duration = Duration::from_secs(180);
 /// Printed behind each block, to tell what it printed.
 const MARK: &str = "=== end of block";
 
+/// In the place of `make`, whose nodes are in the hands of this test.
+const MAKE: &str = r#"make() {
+  case "$*" in
+    *status*) cat "$MAKE_FOLDER/pids" ;;
+    *up*) : > "$MAKE_FOLDER/up"; while [ -e "$MAKE_FOLDER/up" ]; do sleep 0.1; done ;;
+  esac
+}
+trap 'echo "this line failed: $BASH_COMMAND" >&2' ERR
+"#;
+
 /// What is typed, and what its output has to hold, line by line.
 #[derive(Debug, Default)]
 struct Block {
@@ -82,6 +92,19 @@ async fn up(folder: &Path) -> Cluster {
     cluster
 }
 
+/// Starts what is down, as `make up` does, whenever the shell asks for it.
+async fn make(cluster: &Cluster, folder: &Path) {
+    let asked = folder.join("up");
+    loop {
+        if asked.exists() {
+            cluster.start_stopped().await.expect("started");
+            cluster.wait_ready().await.expect("ready");
+            std::fs::remove_file(&asked).expect("removed");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 #[tokio::test]
 async fn the_tour_works_line_by_line() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -89,28 +112,26 @@ async fn the_tour_works_line_by_line() {
     let blocks = blocks();
     assert!(blocks.len() >= 10, "the tour has lost its blocks");
 
-    // The nodes are there already, and what `make` says of them is tested elsewhere.
-    let mut script =
-        "make() { :; }\ntrap 'echo \"this line failed: $BASH_COMMAND\" >&2' ERR\n".to_owned();
+    let mut script = MAKE.to_owned();
     for block in &blocks {
         script.push_str(&format!("{}echo '{MARK}'\n", block.typed));
     }
+    let mut pids = String::new();
     for (number, node) in cluster.nodes().iter().enumerate() {
         let documented = format!("http://127.0.0.1:{}", 18_080 + 10 * number);
         script = script.replace(&documented, &node.url("api").expect("a port"));
-        script = script.replace(
-            &format!("$(pgrep -f node{})", number + 1),
-            &node.pid().expect("it runs").to_string(),
-        );
+        let pid = node.pid().expect("it runs");
+        pids.push_str(&format!("\"pid\": {pid},\n"));
     }
-    let binaries = Path::new(PROVCHAIN).parent().expect("a folder");
-    let mut path = binaries.as_os_str().to_owned();
-    path.push(":");
-    path.push(std::env::var_os("PATH").expect("one"));
+    std::fs::write(folder.path().join("pids"), pids).expect("written");
+    // Where `make up` would have built it.
+    let built = folder.path().join("target/host/debug");
+    std::fs::create_dir_all(&built).expect("made");
+    std::os::unix::fs::symlink(PROVCHAIN, built.join("provchain")).expect("linked");
     let mut shell = tokio::process::Command::new("bash")
         .args(["-Eeuo", "pipefail", "-s"])
         .current_dir(folder.path())
-        .env("PATH", path)
+        .env("MAKE_FOLDER", folder.path())
         .env("HOME", folder.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -124,7 +145,10 @@ async fn the_tour_works_line_by_line() {
         drop(typed.write_all(script.as_bytes()).await);
     });
     let output = tokio::time::timeout(TIME_MAX, shell.wait_with_output());
-    let output = output.await.expect("it ends").expect("it ran");
+    let output = tokio::select! {
+        output = output => output.expect("it ends").expect("it ran"),
+        () = make(&cluster, folder.path()) => unreachable!("it goes on for as long as the shell"),
+    };
     let (said, errors) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

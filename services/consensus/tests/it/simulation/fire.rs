@@ -121,6 +121,8 @@ impl Fire {
             Step::Crash(place, end) => nodes[place - 1].crash(end),
             Step::Start(place) => self.start(&mut nodes[place - 1]),
             Step::Wipe(place) => {
+                // Another fault may have started it again.
+                nodes[place - 1].crash(End::Unplugged);
                 nodes[place - 1].wipe(nodes.len());
                 self.start(&mut nodes[place - 1]);
             }
