@@ -22,7 +22,7 @@ use self::socket::{Subscriber, subscribe};
 use super::negotiate::{Wishes, describe};
 use super::query::{Paged, Question, answer};
 use super::{Api, ApiError};
-use crate::access::{Caller, PartyId, Role};
+use crate::access::{Caller, Role};
 use crate::machine::VERSION_OF_SUBJECTS;
 use crate::machine::command::queries::change::Change;
 use crate::machine::command::queries::{ChangeQueries, PutQuery, QueryName, Refusal};
@@ -63,14 +63,6 @@ impl Api {
         }
     }
 
-    /// The number of the party whose queries are meant, if the caller may read them.
-    fn party(&self, caller: &Caller, asked: Option<&str>) -> Option<PartyId> {
-        let party = asked.unwrap_or(&caller.party);
-        let own = party == caller.party;
-        let may = own || caller.role.is_some_and(Role::sees_all);
-        may.then(|| self.directory.now().parties.id(party))?
-    }
-
     /// The query of this name, if the caller may read it.
     pub(super) async fn named(
         &self,
@@ -80,9 +72,15 @@ impl Api {
     ) -> Result<StoredQuery, ApiError> {
         self.require_version(VERSION_OF_SUBJECTS)?;
         let missing = || ApiError::NoSuchName(format!("there is no query {name:?}"));
-        let party = self.party(caller, asked).ok_or_else(missing)?;
+        let party = meant(caller, asked).ok_or_else(missing)?;
         let wanted = name.to_owned();
-        let found = self.read(move |state| queries::query(state, party, &wanted));
+        // The party may have its number since a moment ago, by way of another node.
+        let found = self.read(move |state| {
+            let Some(party) = queries::party_id(state, &party)? else {
+                return Ok(None);
+            };
+            queries::query(state, party, &wanted)
+        });
         found.await?.ok_or_else(missing)
     }
 
@@ -112,6 +110,13 @@ impl Api {
             "query": definition,
         })
     }
+}
+
+/// The name of the party whose queries are meant, if the caller may read them.
+fn meant(caller: &Caller, asked: Option<&str>) -> Option<String> {
+    let party = asked.unwrap_or(&caller.party);
+    let may = party == caller.party || caller.role.is_some_and(Role::sees_all);
+    may.then(|| party.to_owned())
 }
 
 /// The query that a stored definition makes.
@@ -217,11 +222,12 @@ pub(super) async fn list(
         _ => String::new(),
     };
     let everybodys = asked.is_none() && caller.role.is_some_and(Role::sees_all);
-    // No query is nobody's.
-    let party = api.party(&caller, asked.as_deref()).unwrap_or(0);
-    let party = (!everybodys).then_some(party);
+    let meant = meant(&caller, asked.as_deref());
     let count = question.paging.size;
     let read = api.read(move |state| {
+        let known = meant.map_or(Ok(None), |party| queries::party_id(state, &party))?;
+        // No query is nobody's.
+        let party = (!everybodys).then_some(known.unwrap_or(0));
         let (of, name) = after.split_once('/').unwrap_or_default();
         let after = (of.parse().unwrap_or(0), name);
         queries::queries(state, party, after, count + 1)

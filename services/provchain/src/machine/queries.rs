@@ -87,7 +87,7 @@ fn no_such_query(name: &str) -> Refused {
 }
 
 /// The number of a party that may have none yet.
-fn party_id(state: &Connection, name: &str) -> rusqlite::Result<Option<PartyId>> {
+pub fn party_id(state: &Connection, name: &str) -> rusqlite::Result<Option<PartyId>> {
     state
         .prepare_cached("SELECT id FROM party WHERE name = ?1")?
         .query_row([name], |row| row.get(0))
