@@ -105,7 +105,8 @@ async fn capture(
     sent: &Arc<Sent>,
 ) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(TIME / u32::try_from(sent.at_us.len() / BATCH)?);
-    let run: u64 = rand::random();
+    // A serial number has at most twenty characters.
+    let run: u32 = rand::random();
     let mut captures = JoinSet::new();
     for number in 0..sent.at_us.len() / BATCH {
         tick.tick().await;
@@ -132,7 +133,7 @@ async fn capture(
     Ok(())
 }
 
-fn document(run: u64, number: usize) -> Value {
+fn document(run: u32, number: usize) -> Value {
     let events: Vec<Value> = (0..BATCH)
         .map(|event| {
             json!({
