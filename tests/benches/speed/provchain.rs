@@ -1,5 +1,6 @@
 //! Three nodes of provchain: capture, proofs, traces, memory and disk.
 
+mod beside;
 mod capture;
 mod live;
 mod queries;
@@ -17,6 +18,7 @@ use tests::bench::process;
 use tests::bench::spread::Spread;
 use tests::bench::windows;
 
+use self::beside::{BACKUP_SECONDS, Beside, PERSONS, Running};
 use self::capture::{BATCH, Captured, WRITERS};
 use self::live::{EVENTS_PER_SECOND, Live, SUBSCRIBERS};
 use self::queries::Latencies;
@@ -31,6 +33,7 @@ const WINDOW: usize = 10_000;
 pub struct Measured {
     events_asked: usize,
     captured: Captured,
+    beside: Beside,
     /// Events a second in each window.
     window_events: usize,
     paces: Vec<f64>,
@@ -69,30 +72,34 @@ pub async fn measure(
         "sample", "--events", &events, "--batch", &batch, "--out", folder,
     ];
     run(&arguments.provchain, &command, None).await?;
+    beside::name_persons(&sample)?;
 
-    let cluster = Cluster::builder(workspace.catalogue(), "provchain")
+    let nodes = Cluster::builder(workspace.catalogue(), "provchain")
         .dir(data.join("provchain"))
         .binary(&arguments.provchain)
         .env("LOG_LEVEL", "warn")
         // One client asks as often as it can, and without a token.
         .env("PROVCHAIN_RATE_PER_SECOND", "1000000")
-        .env("PROVCHAIN_VISIBILITY_DEFAULT", "public")
-        .start()
-        .await?;
+        .env("PROVCHAIN_VISIBILITY_DEFAULT", "public");
+    let cluster = beside::settings(nodes, data).start().await?;
     cluster.wait_ready().await?;
     let secret = cluster
         .secret("jwt")
         .context("the catalogue names no secret jwt")?;
-    let command = [
-        "token",
-        "--subject",
-        "bench",
-        "--role",
-        "processor",
-        "--ttl",
-        "12h",
-    ];
-    let token = run(&arguments.provchain, &command, Some(secret)).await?;
+    let token = async |role| {
+        let command = [
+            "token",
+            "--subject",
+            "bench",
+            "--role",
+            role,
+            "--ttl",
+            "12h",
+        ];
+        let token = run(&arguments.provchain, &command, Some(secret)).await?;
+        anyhow::Ok(token.trim().to_owned())
+    };
+    let (admin, token) = (token("admin").await?, token("processor").await?);
     let mut urls = Vec::new();
     for node in cluster.nodes() {
         urls.push(node.url("api")?);
@@ -102,15 +109,19 @@ pub async fn measure(
         .timeout(std::time::Duration::from_secs(60))
         .build()?;
 
-    let (captured, acknowledged) = capture::run(&client, &urls, token.trim(), &sample).await?;
-    let index_seconds = queries::indexed(&client, &urls).await?;
+    let running = Running::start(&client, &urls[0], (&admin, &token), data).await?;
+    let (captured, acknowledged) = capture::run(&client, &urls, &token, &sample).await?;
+    let (index_seconds, beside) = tokio::try_join!(
+        queries::indexed(&client, &urls),
+        running.end(captured.events)
+    )?;
     let window_events = WINDOW.min(captured.events / 4).max(BATCH);
     let paces = windows::paces(&acknowledged, window_events);
     let inclusion = queries::inclusion(&client, &urls, captured.events).await?;
     let trace = queries::trace(&client, &urls, &sample).await?;
     let recall = recall::run(&client, &urls, &sample).await?;
     let tiles = tiles::run(&client, &urls).await?;
-    let live = live::run(&client, &urls, token.trim()).await?;
+    let live = live::run(&client, &urls, &token).await?;
     let mut nodes = Vec::new();
     for node in cluster.nodes() {
         let memory = process::memory(node.pid().context("a node has ended")?)?;
@@ -128,6 +139,7 @@ pub async fn measure(
     Ok(Measured {
         events_asked: arguments.events,
         captured,
+        beside,
         window_events,
         paces,
         index_seconds,
@@ -236,6 +248,17 @@ impl Measured {
                 "from the last acknowledgement until all nodes' indexes hold everything".to_owned(),
                 "stated".to_owned(),
                 format!("{:.2} s", self.index_seconds),
+            ],
+            [
+                format!(
+                    "beside the capture: a backup due every {BACKUP_SECONDS} s, {PERSONS} people in \
+                     a personal field, a webhook for every event"
+                ),
+                "nothing lost".to_owned(),
+                format!(
+                    "{} backups, {} events delivered, {:.2} s behind the last acknowledgement",
+                    self.beside.backups, self.beside.delivered, self.beside.behind_seconds
+                ),
             ],
             [
                 format!("inclusion proof, p50 / p99 of {}", self.inclusion.requests),
