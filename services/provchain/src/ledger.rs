@@ -59,6 +59,7 @@ pub mod checkpoint;
 mod codec;
 pub mod commitment;
 pub mod cosigner;
+pub mod declaration;
 pub mod entry;
 mod error;
 pub mod evidence;

@@ -27,7 +27,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::answer::Answer;
-pub use self::attestation::{Attestation, Question};
+pub use self::attestation::{Question, attestation};
 pub use self::event_links::EventLinks;
 pub use self::filter::{Facts, Filter, Passes};
 pub use self::row::EventRow;

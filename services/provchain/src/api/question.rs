@@ -10,7 +10,7 @@ use crate::access::Viewer;
 use crate::epcis::identifier::Identifier;
 use crate::index::{IndexLinks, events, progress};
 use crate::ledger::checkpoint::SignedCheckpoint;
-use crate::trace::{self, Answer, Attestation, Direction, Filter, Limits, Lineage, Passes};
+use crate::trace::{self, Answer, Direction, Filter, Limits, Lineage, Passes};
 
 /// Which way, how far, over which events, as of when, and in which form.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -167,8 +167,9 @@ impl Shared {
         let checkpoint =
             SignedCheckpoint::parse(&proof.checkpoint).map_err(|error| internal(&error))?;
         let origin = &checkpoint.checkpoint().origin;
-        let attestation = Attestation::new(origin, &answer.question(), entries.iter().copied());
-        let note = self.signer.attest(origin, &attestation);
+        let entries = entries.iter().copied();
+        let attestation = trace::attestation(origin, &answer.question(), entries);
+        let note = self.signer.declare(&attestation);
         answer.attestation = Some(note.map_err(|error| internal(&error))?);
         let proof = serde_json::value::to_raw_value(&proof).map_err(|error| internal(&error))?;
         answer.proof = Some(proof);

@@ -12,14 +12,13 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use ed25519_dalek::SigningKey;
 
-use crate::backup::Statement;
 use crate::ledger::block::{Block, Header};
 use crate::ledger::checkpoint::Checkpoint;
+use crate::ledger::declaration::Declaration;
 use crate::ledger::note::{NoteSignature, SignatureType, SignerKey};
 use crate::ledger::succession::Succession;
 use crate::ledger::{self, Digest, cosigner};
 use crate::machine::keys::RetiredKeys;
-use crate::trace::Attestation;
 
 /// What a node whose key has handed over to one that it does not have says.
 const RETIRED: ledger::Error = ledger::Error::Refused(
@@ -147,24 +146,12 @@ impl Signer {
         ))
     }
 
-    /// The rows of a state, signed.
+    /// What the ledger declares, signed.
     ///
     /// # Errors
     /// An origin that no note can have.
-    pub fn state(&self, statement: &Statement) -> std::result::Result<String, ledger::Error> {
-        statement.sign(&self.key(&statement.origin)?)
-    }
-
-    /// An answer of the ledger `origin`, signed.
-    ///
-    /// # Errors
-    /// An origin that no note can have.
-    pub fn attest(
-        &self,
-        origin: &str,
-        attestation: &Attestation,
-    ) -> std::result::Result<String, ledger::Error> {
-        attestation.sign(&self.key(origin)?)
+    pub fn declare(&self, declaration: &Declaration) -> std::result::Result<String, ledger::Error> {
+        declaration.sign(&self.key(declaration.origin())?)
     }
 
     fn key(&self, origin: &str) -> std::result::Result<SignerKey, ledger::Error> {

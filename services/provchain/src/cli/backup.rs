@@ -14,9 +14,10 @@ use serde_json::{Map, Value};
 use super::folder::Folder;
 use super::verify::trust::Trust;
 use crate::api::signer::Signer;
-use crate::backup::Statement;
+use crate::backup::statement;
 use crate::ledger::Digest;
 use crate::ledger::checkpoint::SignedCheckpoint;
+use crate::ledger::declaration::Doubt;
 use crate::ledger::note::{SignatureType, VerifierKey};
 use crate::machine::read;
 use crate::server::backups::{
@@ -167,10 +168,11 @@ fn check_statement(
     };
     let note = std::fs::read_to_string(folder.join(STATEMENT))
         .map_err(|error| format!("{STATEMENT}: {error}"))?;
-    let statement = Statement { origin, digest };
-    statement
-        .check(&note, keys)
-        .map_err(|reason| format!("{STATEMENT}: {reason}").into())
+    let checked = statement(&origin, digest).check(&note, keys);
+    checked.map_err(|doubt| match doubt {
+        Doubt::Other => format!("{STATEMENT}: it is of a state with other rows").into(),
+        Doubt::Note(error) => format!("{STATEMENT}: {error}").into(),
+    })
 }
 
 /// Checks that the entries in a folder have the root of the checkpoint beside them, and that the

@@ -11,7 +11,7 @@ use kit::shutdown::Shutdown;
 use serde_json::{Map, Value};
 
 use crate::api::signer::Signer;
-use crate::backup::Statement;
+use crate::backup::statement;
 use crate::ledger::Digest;
 use crate::ledger::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::machine::{Ledger, keys, read};
@@ -108,12 +108,10 @@ impl Source for LedgerBackup {
         let root = read::root(&state, founded.size)?;
         let checkpoint = Checkpoint::new(&founded.origin, founded.size, root)?;
         self.write_checkpoint(into, signer, &checkpoint)?;
-        let statement = Statement {
-            digest: digest(&fields).ok_or("the state has no digest")?,
-            origin: founded.origin,
-        };
-        std::fs::write(into.join(STATEMENT), signer.state(&statement)?)?;
-        fields.insert("origin".into(), statement.origin.into());
+        let rows = digest(&fields).ok_or("the state has no digest")?;
+        let statement = statement(&founded.origin, rows);
+        std::fs::write(into.join(STATEMENT), signer.declare(&statement)?)?;
+        fields.insert("origin".into(), founded.origin.into());
         fields.insert("size".into(), founded.size.into());
         fields.insert("root".into(), root.to_base64().into());
         Ok(fields)

@@ -34,7 +34,7 @@ pub struct Answer {
     pub transactions: Vec<String>,
     /// Whether a limit cut the answer short.
     pub truncated: bool,
-    /// The node's signature under the question and the entries: an [`super::Attestation`].
+    /// The node's signature under the question and the entries: its [`attestation`](super::attestation()).
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub attestation: Option<String>,
     /// The proof file of the entries; its own reader says what is wrong with it.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ed25519_dalek::SigningKey;
-use provchain::backup::Statement;
+use provchain::backup::statement;
 use provchain::ledger::Digest;
 use provchain::ledger::note::{SignatureType, SignerKey};
 use rusqlite::{Connection, OpenFlags, params};
@@ -77,7 +77,7 @@ impl Forged {
             .expect("an origin");
         let digest = Digest(consensus::digest(&state).expect("a digest"));
         let key = SignerKey::new(&origin, SignatureType::Ed25519, key).expect("a key");
-        let note = Statement { origin, digest }.sign(&key).expect("signed");
+        let note = statement(&origin, digest).sign(&key).expect("signed");
         std::fs::write(self.folder.join("backup.note"), note).expect("written");
     }
 }
