@@ -5,7 +5,10 @@ use reqwest::Method;
 use serde_json::json;
 
 use super::cluster::{Ledger, answer, until};
-use super::subscriber::{event, id, ids, ledger, ledger_with, long_ago, party};
+use super::cluster_erasure::{self, Erasing, driven_by};
+use super::subscriber::{
+    allow_receivers_here, event, id, ids, ledger, ledger_with, long_ago, party,
+};
 use super::webhook::{Behaviour, Receiver};
 
 #[tokio::test]
@@ -129,6 +132,45 @@ async fn a_subscription_may_begin_in_the_past() {
     farm.capture(&[event(152, "packing")], "private").await;
     receiver.until_id(&id(152)).await;
     assert_eq!(late.calls(), 0);
+}
+
+#[tokio::test]
+async fn what_is_personal_is_delivered_whole_and_once_erased_to_nobody() {
+    let erasing = Erasing::start_with(1, allow_receivers_here).await;
+    let (ledger, node) = (&erasing.ledger, erasing.ledger.first());
+    let shop = party(ledger, "shop", "consumer");
+    shop.define("all", json!({})).await;
+    let told = [
+        cluster_erasure::event(1, &driven_by("Ann Miller"), "a"),
+        cluster_erasure::event(2, &driven_by("Bob Smith"), "b"),
+    ];
+    let receiver = Receiver::start().await;
+    let asked = json!({ "dest": receiver.url(), "stream": true });
+    shop.subscribe("all", asked).await;
+    erasing.capture(node, &told).await;
+    let [ann, bob] = told
+        .each_ref()
+        .map(|event| event["eventID"].as_str().expect("an id"));
+    assert_eq!(receiver.until_id(bob).await, [ann, bob]);
+    let delivered: Vec<_> = receiver
+        .taken()
+        .iter()
+        .map(|one| one.json().to_string())
+        .collect();
+    assert!(delivered.concat().contains("Ann Miller"), "{delivered:?}");
+    // Who subscribes from long ago after the erasure gets what is left.
+    let erased = erasing.erase_driver(node, "Ann Miller").await;
+    erasing.complete(node, &erased).await;
+    let late = Receiver::start().await;
+    let asked = json!({ "dest": late.url(), "stream": true, "initialRecordTime": long_ago() });
+    shop.subscribe("all", asked).await;
+    assert_eq!(late.until_id(bob).await, [bob]);
+    let delivered: Vec<_> = late
+        .taken()
+        .iter()
+        .map(|one| one.json().to_string())
+        .collect();
+    assert!(!delivered.concat().contains("Ann Miller"), "{delivered:?}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Answer, Ledger, answer, until};
 use super::epcis_fixtures::{document, object_event};
-use devcluster::Node;
+use devcluster::{Builder, Node};
 
 /// A ledger whose subscribers may be on this machine.
 pub async fn ledger(nodes: u16) -> Ledger {
@@ -16,13 +16,18 @@ pub async fn ledger(nodes: u16) -> Ledger {
 /// The same, with settings.
 pub async fn ledger_with(nodes: u16, settings: &[(&str, &str)]) -> Ledger {
     Ledger::start_with(nodes, |nodes| {
-        let nodes = nodes
-            .env("PROVCHAIN_SUBSCRIPTION_PRIVATE_DESTINATIONS", "true")
-            .env("PROVCHAIN_SUBSCRIPTION_PLAIN_HTTP", "true");
+        let nodes = allow_receivers_here(nodes);
         let settings = settings.iter();
         settings.fold(nodes, |nodes, (name, value)| nodes.env(name, value))
     })
     .await
+}
+
+/// Nodes whose subscribers may be on this machine.
+pub fn allow_receivers_here(nodes: Builder) -> Builder {
+    nodes
+        .env("PROVCHAIN_SUBSCRIPTION_PRIVATE_DESTINATIONS", "true")
+        .env("PROVCHAIN_SUBSCRIPTION_PLAIN_HTTP", "true")
 }
 
 /// Somebody who acts for a party, at one node.
