@@ -28,9 +28,7 @@ mod wire;
 
 pub use self::backup::{DatabaseBackup, StateBackup};
 pub use self::channel::AskError;
-pub use self::cli::backup::{
-    BackupCommand, BackupJob, run as run_backup, scratch as backup_scratch,
-};
+pub use self::cli::backup::{BackupCommand, run as run_backup, scratch as backup_scratch};
 pub use self::cli::{ClusterCommand, run as run_command};
 pub use self::cluster::{Cluster, Proposed, RequestId, Session};
 pub use self::machine::{ApplyError, EntryInfo, Machine};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kit::backup::{self, BackupError, BackupSettings, Manifest, Source, Target};
+use kit::backup::{self, BackupError, Job, Manifest, Target};
 use serde_json::json;
 
 /// Makes, lists, checks and restores backups.
@@ -57,99 +57,77 @@ pub struct Place {
     pub json: bool,
 }
 
-/// What a service backs up.
-pub struct BackupJob {
-    /// The target of the settings.
-    pub settings: BackupSettings,
-    /// The environment, for the credentials of stores.
-    pub environment: Vec<(String, String)>,
-    /// What is backed up.
-    pub source: Arc<dyn Source>,
-    /// Whose backups they are.
-    pub service: String,
-    /// This machine's node.
-    pub node: String,
-    /// A folder for what is on its way.
-    pub scratch: PathBuf,
-    /// What to do with what was restored.
-    pub next: String,
-}
-
-/// Runs a command and prints what it gave.
+/// Runs a command on the backups of a job and prints what it gave; `next` says what to do with what
+/// was restored.
 ///
 /// # Errors
 /// What is wrong and what to do, as a sentence for people.
-pub async fn run(job: &BackupJob, command: BackupCommand) -> Result<(), String> {
-    print!("{}", output(job, command).await?);
+pub async fn run(job: &Job, next: &str, command: BackupCommand) -> Result<(), String> {
+    print!("{}", output(job, next, command).await?);
     Ok(())
 }
 
-async fn output(job: &BackupJob, command: BackupCommand) -> Result<String, String> {
+async fn output(job: &Job, next: &str, command: BackupCommand) -> Result<String, String> {
+    let source = Arc::clone(&job.source);
     match command {
         BackupCommand::Now { place } => {
-            let target = job.target(&place)?;
+            let target = target(job, &place)?;
             let (service, node) = (&job.service, &job.node);
-            let made = backup::create(&target, job.source(), service, node, &job.scratch).await;
+            let made = backup::create(&target, source, service, node, &job.scratch).await;
             end_progress();
             Ok(told("made", &made.map_err(said)?, &place))
         }
         BackupCommand::List { place } => {
-            let backups = job.own(&job.target(&place)?).await?;
+            let backups = own(job, &target(job, &place)?).await?;
             Ok(table(&backups, &place))
         }
         BackupCommand::Verify { place, name } => {
-            let target = job.target(&place)?;
-            let name = job.named(&target, name).await?;
-            let found = backup::verify(&target, job.source(), &name, &job.scratch).await;
+            let target = target(job, &place)?;
+            let name = named(job, &target, name).await?;
+            let found = backup::verify(&target, source, &name, &job.scratch).await;
             end_progress();
             Ok(told("verified", &found.map_err(said)?, &place))
         }
         BackupCommand::Restore { place, name, into } => {
-            let target = job.target(&place)?;
-            let name = job.named(&target, name).await?;
-            let restored = backup::restore(&target, job.source(), &name, &into).await;
+            let target = target(job, &place)?;
+            let name = named(job, &target, name).await?;
+            let restored = backup::restore(&target, source, &name, &into).await;
             end_progress();
             let manifest = restored.map_err(said)?;
             if place.json {
                 return Ok(told("restored", &manifest, &place));
             }
             let told = told("restored", &manifest, &place);
-            Ok(format!("{told}into {}: {}\n", into.display(), job.next))
+            Ok(format!("{told}into {}: {}\n", into.display(), next))
         }
     }
 }
 
-impl BackupJob {
-    fn source(&self) -> Arc<dyn Source> {
-        Arc::clone(&self.source)
-    }
+fn target(job: &Job, place: &Place) -> Result<Target, String> {
+    let url = place.target.as_ref().or(job.settings.target.as_ref());
+    let url = url.ok_or("no target is set: give --target /folder, s3://…, gs://… or az://…")?;
+    let target = Target::open(url, job.environment.clone()).map_err(said)?;
+    Ok(if std::io::stderr().is_terminal() {
+        target.watched(Arc::new(progress))
+    } else {
+        target
+    })
+}
 
-    fn target(&self, place: &Place) -> Result<Target, String> {
-        let url = place.target.as_ref().or(self.settings.target.as_ref());
-        let url = url.ok_or("no target is set: give --target /folder, s3://…, gs://… or az://…")?;
-        let target = Target::open(url, self.environment.clone()).map_err(said)?;
-        Ok(if std::io::stderr().is_terminal() {
-            target.watched(Arc::new(progress))
-        } else {
-            target
-        })
-    }
+async fn own(job: &Job, target: &Target) -> Result<Vec<Manifest>, String> {
+    let mut backups = target.list().await.map_err(said)?;
+    backups.retain(|backup| backup.service == job.service);
+    Ok(backups)
+}
 
-    async fn own(&self, target: &Target) -> Result<Vec<Manifest>, String> {
-        let mut backups = target.list().await.map_err(said)?;
-        backups.retain(|backup| backup.service == self.service);
-        Ok(backups)
+async fn named(job: &Job, target: &Target, name: Option<String>) -> Result<String, String> {
+    if let Some(name) = name {
+        return Ok(name);
     }
-
-    async fn named(&self, target: &Target, name: Option<String>) -> Result<String, String> {
-        if let Some(name) = name {
-            return Ok(name);
-        }
-        let newest = self.own(target).await?.pop();
-        newest
-            .map(|newest| newest.name)
-            .ok_or_else(|| format!("there is no backup of {} in the target yet", self.service))
-    }
+    let newest = own(job, target).await?.pop();
+    newest
+        .map(|newest| newest.name)
+        .ok_or_else(|| format!("there is no backup of {} in the target yet", job.service))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]

@@ -116,12 +116,10 @@ pub struct Job {
     pub node: String,
     /// A folder of its own for what is on its way.
     pub scratch: PathBuf,
-    /// Of the nodes of one service, one has it.
-    pub turn: Turn,
 }
 
-/// Makes the backups of a job until the shutdown: the first at once, then one at every due time, and
-/// one as soon as can be when a due time was missed by all nodes. One that fails is logged, counted,
+/// Makes the backups of a job until the shutdown, while it is this node's turn: the first at once, then
+/// one at every due time, and one as soon as can be when a due time was missed by all nodes. One that fails is logged, counted,
 /// and a warning in the health; the next is made when it is due.
 ///
 /// Metrics: `backup_last_success_timestamp_seconds` (of the newest one in the target, whichever node
@@ -132,6 +130,7 @@ pub struct Job {
 /// A schedule that cannot be used.
 pub async fn run_schedule(
     job: Job,
+    turn: Turn,
     health: &Health,
     shutdown: Shutdown,
 ) -> Result<(), BackupError> {
@@ -141,7 +140,7 @@ pub async fn run_schedule(
     if let Err(error) = clear_scratch(&job.scratch) {
         tracing::warn!(%error, "what an earlier backup left behind stays");
     }
-    let mut rounds = Rounds::new(job)?;
+    let mut rounds = Rounds::new(job, turn)?;
     let standing = Arc::clone(&rounds.standing);
     let name = format!("{}-backup", rounds.job.service);
     health.register(name, move || standing.read().clone().check());
@@ -187,6 +186,7 @@ impl Standing {
 
 struct Rounds {
     job: Job,
+    turn: Turn,
     schedule: Schedule,
     /// Opened once that succeeds: a folder may be mounted later than this starts.
     target: Option<Target>,
@@ -209,13 +209,14 @@ impl Shared {
 }
 
 impl Rounds {
-    fn new(job: Job) -> Result<Self, BackupError> {
+    fn new(job: Job, turn: Turn) -> Result<Self, BackupError> {
         Ok(Self {
             schedule: Schedule::parse(&job.settings.schedule)?,
             target: None,
             last: None,
             standing: Arc::new(Shared(RwLock::new(Standing::Waiting))),
             job,
+            turn,
         })
     }
 
@@ -227,7 +228,7 @@ impl Rounds {
 
     /// Makes a backup if one is due and this node's to make.
     async fn look(&mut self, now: Timestamp) {
-        if !(self.job.turn)().await {
+        if !(self.turn)().await {
             // Others may have made some by the time that it is.
             self.last = None;
             self.standing.set(Standing::Elsewhere);
@@ -410,9 +411,9 @@ mod tests {
             service: "pantry".to_owned(),
             node: node.to_owned(),
             scratch: folder.join("scratch"),
-            turn: Arc::new(|| Box::pin(async { true })),
         };
-        Rounds::new(job).expect("a schedule")
+        let turn: Turn = Arc::new(|| Box::pin(async { true }));
+        Rounds::new(job, turn).expect("a schedule")
     }
 
     /// The times of all backups, after a node has looked at `now`.

@@ -4,15 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kit::backup::{BackupSettings, Job, Target, run_schedule};
+use kit::backup::{BackupSettings, Job, Target, Turn, run_schedule};
 use kit::health::{Check, Health, Status};
 use kit::shutdown::Shutdown;
 
 use super::backups::{Pantry, Place, url};
 
 /// A job that backs the pantry up every second.
-fn job(target: &Path, scratch: &Path, turn: &Arc<AtomicBool>) -> Job {
-    let turn = Arc::clone(turn);
+fn job(target: &Path, scratch: &Path) -> Job {
     Job {
         settings: BackupSettings {
             target: Some(target.display().to_string()),
@@ -24,11 +23,16 @@ fn job(target: &Path, scratch: &Path, turn: &Arc<AtomicBool>) -> Job {
         service: "pantry".to_owned(),
         node: "node-1".to_owned(),
         scratch: scratch.to_owned(),
-        turn: Arc::new(move || {
-            let turn = turn.load(Ordering::SeqCst);
-            Box::pin(async move { turn })
-        }),
     }
+}
+
+/// A turn that others set.
+fn whenever(turn: &Arc<AtomicBool>) -> Turn {
+    let turn = Arc::clone(turn);
+    Arc::new(move || {
+        let turn = turn.load(Ordering::SeqCst);
+        Box::pin(async move { turn })
+    })
 }
 
 /// What the health says of the backups.
@@ -53,11 +57,11 @@ async fn a_schedule_makes_backups_while_it_is_this_nodes_turn_until_the_shutdown
     let place = Place::new();
     let shutdown = Shutdown::new(std::time::Duration::ZERO);
     let turn = Arc::new(AtomicBool::new(false));
-    let job = job(&place.path("backups"), &place.path("scratch"), &turn);
+    let job = job(&place.path("backups"), &place.path("scratch"));
     let told = Health::new("pantry", "node-1", "1");
     let running = {
-        let (told, shutdown) = (told.clone(), shutdown.clone());
-        tokio::spawn(async move { run_schedule(job, &told, shutdown).await })
+        let (turn, told, shutdown) = (whenever(&turn), told.clone(), shutdown.clone());
+        tokio::spawn(async move { run_schedule(job, turn, &told, shutdown).await })
     };
     until(async || health(&told).detail.contains("another node")).await;
     assert!(place.target.list().await.expect("listed").is_empty());
@@ -77,11 +81,11 @@ async fn a_dead_target_is_a_warning_and_is_tried_again() {
     let left = place.path("scratch/backup-of-a-process-that-was-killed");
     std::fs::create_dir_all(&left).expect("made");
     let turn = Arc::new(AtomicBool::new(true));
-    let job = job(&dead.join("backups"), &place.path("scratch"), &turn);
+    let job = job(&dead.join("backups"), &place.path("scratch"));
     let told = Health::new("pantry", "node-1", "1");
     let running = {
-        let (told, shutdown) = (told.clone(), shutdown.clone());
-        tokio::spawn(async move { run_schedule(job, &told, shutdown).await })
+        let (turn, told, shutdown) = (whenever(&turn), told.clone(), shutdown.clone());
+        tokio::spawn(async move { run_schedule(job, turn, &told, shutdown).await })
     };
     until(async || health(&told).status == Status::Warn).await;
     let detail = health(&told).detail;

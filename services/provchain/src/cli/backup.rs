@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::Args;
-use consensus::{BackupCommand, BackupJob, DatabaseBackup, StateBackup};
+use consensus::{BackupCommand, DatabaseBackup, StateBackup};
 use ed25519_dalek::VerifyingKey;
-use kit::backup::{BackupSettings, Source, SourceError};
+use kit::backup::{Source, SourceError};
 use kit::cli::SettingsArgs;
 use serde_json::{Map, Value};
 
@@ -21,7 +21,7 @@ use crate::ledger::declaration::Doubt;
 use crate::ledger::note::{SignatureType, VerifierKey};
 use crate::machine::read;
 use crate::server::backups::{
-    CHECKPOINT, KEY_SERVICE, LedgerBackup, SERVICE, STATEMENT, digest, key_store,
+    CHECKPOINT, KEY_SERVICE, LedgerBackup, SERVICE, STATEMENT, digest, job, key_store,
 };
 use crate::settings::Settings;
 use crate::verify::Report;
@@ -43,68 +43,35 @@ impl Arguments {
         let settings: Settings = arguments.load().context("the settings cannot be used")?;
         // A list that cannot be read is told of before anything is done.
         self.trust.trusted(&[])?;
-        let job = if self.key_store {
-            key_job(&settings)?
+        let (service, source, next): (_, Arc<dyn Source>, _) = if self.key_store {
+            let next = "move it into the data directory of a node that is stopped".to_owned();
+            let source = DatabaseBackup::of(&key_store(&settings))?;
+            (KEY_SERVICE, Arc::new(source), next)
         } else {
-            ledger_job(&settings, self.trust, &self.command)?
+            let next = format!(
+                "start {} on it; wipe the data directories of the other members, and let them join it",
+                settings.node_name
+            );
+            let ledger = LedgerBackup::of(&settings, signer(&settings, &self.command)?)?;
+            let trust = self.trust;
+            (SERVICE, Arc::new(Proven { ledger, trust }), next)
         };
-        consensus::run_backup(&job, self.command)
+        let scratch = consensus::backup_scratch(&settings.data_dir);
+        let job = job(&settings, service, source, scratch);
+        consensus::run_backup(&job, &next, self.command)
             .await
             .map_err(anyhow::Error::msg)
     }
 }
 
-fn ledger_job(
-    settings: &Settings,
-    trust: Trust,
-    command: &BackupCommand,
-) -> anyhow::Result<BackupJob> {
-    let signer = if matches!(command, BackupCommand::Now { .. }) {
-        let path = settings.data_dir.join("node.key");
-        let signer = Signer::load(&path)
-            .context("a backup is made on the machine of a node, by whoever runs it")?;
-        Some(signer)
-    } else {
-        None
-    };
-    let ledger = LedgerBackup::of(settings, signer)?;
-    let next = format!(
-        "start {} on it; wipe the data directories of the other members, and let them join it",
-        settings.node_name
-    );
-    let source = Arc::new(Proven { ledger, trust });
-    Ok(job(
-        settings,
-        settings.backup.clone(),
-        source,
-        SERVICE,
-        next,
-    ))
-}
-
-fn key_job(settings: &Settings) -> anyhow::Result<BackupJob> {
-    let source = Arc::new(DatabaseBackup::of(&key_store(settings))?);
-    let next = "move it into the data directory of a node that is stopped".to_owned();
-    let places = settings.key_backup.beside(&settings.backup);
-    Ok(job(settings, places, source, KEY_SERVICE, next))
-}
-
-fn job(
-    settings: &Settings,
-    places: BackupSettings,
-    source: Arc<dyn Source>,
-    service: &str,
-    next: String,
-) -> BackupJob {
-    BackupJob {
-        settings: places,
-        environment: kit::settings::Sources::of_process(None, Vec::new()).environment,
-        source,
-        service: service.to_owned(),
-        node: settings.node_name.clone(),
-        scratch: consensus::backup_scratch(&settings.data_dir),
-        next,
+/// What signs a new backup of the ledger; nothing else does.
+fn signer(settings: &Settings, command: &BackupCommand) -> anyhow::Result<Option<Signer>> {
+    if !matches!(command, BackupCommand::Now { .. }) {
+        return Ok(None);
     }
+    Signer::load(&settings.data_dir.join("node.key"))
+        .map(Some)
+        .context("a backup is made on the machine of a node, by whoever runs it")
 }
 
 /// A ledger that is proven before it is believed.

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use consensus::{Cluster, Consistency, DatabaseBackup, StateBackup};
-use futures_util::future::BoxFuture;
-use kit::backup::{Job, Source, SourceError, run_schedule};
+use kit::backup::{Job, Source, SourceError, Turn, run_schedule};
 use kit::health::Health;
 use kit::shutdown::Shutdown;
 use serde_json::{Map, Value};
@@ -160,39 +159,42 @@ async fn schedules(
     if let Err(error) = kit::backup::clear_scratch(&left) {
         tracing::warn!(%error, "what a killed command left behind stays");
     }
-    let environment = kit::settings::Sources::of_process(None, Vec::new()).environment;
-    let job = |service: &str, source: Arc<dyn Source>, scratch: &str| Job {
-        settings: settings.backup.clone(),
-        environment: environment.clone(),
+    let folder = |name| settings.data_dir.join(name);
+    let ledger = Arc::new(LedgerBackup::of(&settings, Some(signer))?);
+    let ledger = job(&settings, SERVICE, ledger, folder("backup"));
+    let store = key_store(&settings);
+    let keys = Arc::new(DatabaseBackup::of(&store)?);
+    let keys = job(&settings, KEY_SERVICE, keys, folder("key-backup"));
+    let turn: Turn = Arc::new(move || Box::pin(has_turn(cluster.clone())));
+    let key_turn: Turn = {
+        let turn = Arc::clone(&turn);
+        Arc::new(move || {
+            // Nobody has had keys until there are some.
+            let (turn, exists) = (turn(), store.exists());
+            Box::pin(async move { exists && turn.await })
+        })
+    };
+    let (ledger, keys) = tokio::join!(
+        run_schedule(ledger, turn, &health, shutdown.clone()),
+        run_schedule(keys, key_turn, &health, shutdown),
+    );
+    Ok(ledger.and(keys)?)
+}
+
+/// The backups of a node that are of `service`, by way of the folder `scratch`.
+#[must_use]
+pub fn job(settings: &Settings, service: &str, source: Arc<dyn Source>, scratch: PathBuf) -> Job {
+    Job {
+        settings: match service {
+            KEY_SERVICE => settings.key_backup.beside(&settings.backup),
+            _ => settings.backup.clone(),
+        },
+        environment: kit::settings::Sources::of_process(None, Vec::new()).environment,
         source,
         service: service.to_owned(),
         node: settings.node_name.clone(),
-        scratch: settings.data_dir.join(scratch),
-        turn: {
-            let cluster = cluster.clone();
-            Arc::new(move || -> BoxFuture<'static, bool> { Box::pin(has_turn(cluster.clone())) })
-        },
-    };
-    let ledger = LedgerBackup::of(&settings, Some(signer))?;
-    let ledger = job(SERVICE, Arc::new(ledger), "backup");
-    let keys = key_store(&settings);
-    let mut key_job = job(
-        KEY_SERVICE,
-        Arc::new(DatabaseBackup::of(&keys)?),
-        "key-backup",
-    );
-    key_job.settings = settings.key_backup.beside(&settings.backup);
-    let turn = Arc::clone(&key_job.turn);
-    key_job.turn = Arc::new(move || {
-        // Nobody has had keys until there are some.
-        let (turn, exists) = (turn(), keys.exists());
-        Box::pin(async move { exists && turn.await })
-    });
-    let (ledger, keys) = tokio::join!(
-        run_schedule(ledger, &health, shutdown.clone()),
-        run_schedule(key_job, &health, shutdown),
-    );
-    Ok(ledger.and(keys)?)
+        scratch,
+    }
 }
 
 /// Whether this node leads, of a ledger that has been founded.
