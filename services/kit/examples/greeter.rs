@@ -21,7 +21,7 @@ use kit::{
     metrics::{self, HttpMetricsLayer},
     problem::Problem,
     serve::{Limits, serve},
-    settings::{Invalid, Settings},
+    settings::{Invalid, Names, Settings},
     shutdown::Shutdown,
     systemd,
     telemetry::{self, PropagateLayer, TelemetrySettings, TraceLayer},
@@ -69,12 +69,7 @@ impl Default for Greeter {
 
 impl Settings for Greeter {
     const SERVICE: &'static str = "greeter";
-    const ENV: &'static [(&'static str, &'static str)] = &[
-        ("LOG_LEVEL", "telemetry.log_level"),
-        ("RUST_LOG", "telemetry.log_level"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
-        ("OTEL_SERVICE_NAME", "telemetry.service_name"),
-    ];
+    const ENV: &'static [Names] = &[kit::telemetry::ENV];
 
     fn validate(&self) -> Result<(), Vec<Invalid>> {
         let problems = [

@@ -31,14 +31,18 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 
+/// Environment names, each with the dotted key that it sets.
+pub type Names = &'static [(&'static str, &'static str)];
+
 /// The settings of one service. Derive `Serialize`, `Deserialize` with `#[serde(default)]`, and
 /// `JsonSchema`; the doc comments are the reference documentation.
 pub trait Settings: Serialize + DeserializeOwned + JsonSchema + Default {
     /// The service's name in lower case; it prefixes the generic environment names.
     const SERVICE: &'static str;
 
-    /// Environment names and the dotted key that each sets, the preferred name of a key first.
-    const ENV: &'static [(&'static str, &'static str)];
+    /// Environment names and the dotted key that each sets, the preferred name of a key first: lists,
+    /// such as that of [`crate::telemetry::ENV`].
+    const ENV: &'static [Names];
 
     /// What types cannot say: ranges, keys that need one another, the strength of a secret.
     ///

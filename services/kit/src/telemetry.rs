@@ -46,6 +46,15 @@ pub enum LogFormat {
     Pretty,
 }
 
+/// The names that other programs have for these settings, where they stand under `telemetry`.
+pub const ENV: crate::settings::Names = &[
+    ("OTEL_SERVICE_NAME", "telemetry.service_name"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
+    ("LOG_LEVEL", "telemetry.log_level"),
+    ("RUST_LOG", "telemetry.log_level"),
+    ("LOG_FORMAT", "telemetry.log_format"),
+];
+
 /// What is logged and traced, and where to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

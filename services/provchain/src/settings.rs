@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use kit::backup::{BackupSettings, Target};
 use kit::rate::RateSettings;
 use kit::serve::Limits;
-use kit::settings::{Invalid, Secret};
+use kit::settings::{Invalid, Names, Secret};
 use kit::telemetry::TelemetrySettings;
 use kit::tls::TlsSettings;
 use schemars::JsonSchema;
@@ -247,59 +247,56 @@ impl Default for Settings {
     }
 }
 
+const OWN_NAMES: Names = &[
+    ("PROVCHAIN_NODE_NAME", "node_name"),
+    ("PROVCHAIN_HOST", "host"),
+    ("PROVCHAIN_PORT", "port"),
+    ("PROVCHAIN_METRICS_PORT", "metrics_port"),
+    ("PROVCHAIN_ADVERTISE", "advertise"),
+    ("PROVCHAIN_PEERS", "peers"),
+    ("PEERS", "peers"),
+    ("PROVCHAIN_DATA_DIR", "data_dir"),
+    ("PROVCHAIN_NETWORK_ID", "network_id"),
+    ("JWT_SECRET", "jwt_secret"),
+    ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
+    ("PROVCHAIN_ADMIN_PASSWORD", "admin_password"),
+    ("PROVCHAIN_VISIBILITY_DEFAULT", "capture.visibility_default"),
+    (
+        "PROVCHAIN_SUBSCRIPTION_PRIVATE_DESTINATIONS",
+        "subscriptions.private_destinations",
+    ),
+    (
+        "PROVCHAIN_SUBSCRIPTION_PLAIN_HTTP",
+        "subscriptions.plain_http",
+    ),
+    (
+        "PROVCHAIN_SUBSCRIPTION_AUTHORITIES_FILE",
+        "subscriptions.authorities_file",
+    ),
+    (
+        "PROVCHAIN_SUBSCRIPTION_FAILURES_MAX",
+        "subscriptions.failures_max",
+    ),
+    (
+        "PROVCHAIN_SUBSCRIPTION_TIMEOUT_MS",
+        "subscriptions.timeout_ms",
+    ),
+    ("REDIS_URL", "cache.redis_url"),
+    ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
+    ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
+    ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
+    ("BACKUP_TARGET", "backup.target"),
+    ("BACKUP_SCHEDULE", "backup.schedule"),
+    ("RETENTION_DAYS", "backup.keep_days"),
+    ("KEY_BACKUP_TARGET", "key_backup.target"),
+    ("KEY_BACKUP_SCHEDULE", "key_backup.schedule"),
+    ("KEY_BACKUP_RETENTION_DAYS", "key_backup.keep_days"),
+];
+
 impl kit::settings::Settings for Settings {
     const SERVICE: &'static str = "provchain";
 
-    const ENV: &'static [(&'static str, &'static str)] = &[
-        ("PROVCHAIN_NODE_NAME", "node_name"),
-        ("PROVCHAIN_HOST", "host"),
-        ("PROVCHAIN_PORT", "port"),
-        ("PROVCHAIN_METRICS_PORT", "metrics_port"),
-        ("PROVCHAIN_ADVERTISE", "advertise"),
-        ("PROVCHAIN_PEERS", "peers"),
-        ("PEERS", "peers"),
-        ("PROVCHAIN_DATA_DIR", "data_dir"),
-        ("PROVCHAIN_NETWORK_ID", "network_id"),
-        ("JWT_SECRET", "jwt_secret"),
-        ("PROVCHAIN_CLUSTER_SECRET", "cluster_secret"),
-        ("PROVCHAIN_ADMIN_PASSWORD", "admin_password"),
-        ("PROVCHAIN_VISIBILITY_DEFAULT", "capture.visibility_default"),
-        (
-            "PROVCHAIN_SUBSCRIPTION_PRIVATE_DESTINATIONS",
-            "subscriptions.private_destinations",
-        ),
-        (
-            "PROVCHAIN_SUBSCRIPTION_PLAIN_HTTP",
-            "subscriptions.plain_http",
-        ),
-        (
-            "PROVCHAIN_SUBSCRIPTION_AUTHORITIES_FILE",
-            "subscriptions.authorities_file",
-        ),
-        (
-            "PROVCHAIN_SUBSCRIPTION_FAILURES_MAX",
-            "subscriptions.failures_max",
-        ),
-        (
-            "PROVCHAIN_SUBSCRIPTION_TIMEOUT_MS",
-            "subscriptions.timeout_ms",
-        ),
-        ("REDIS_URL", "cache.redis_url"),
-        ("PROVCHAIN_RATE_PER_SECOND", "rate.per_second"),
-        ("PROVCHAIN_TRUSTED_PROXIES", "trusted_proxies"),
-        ("PROVCHAIN_PEER_SOURCE_ADDRESS", "consensus.source_address"),
-        ("BACKUP_TARGET", "backup.target"),
-        ("BACKUP_SCHEDULE", "backup.schedule"),
-        ("RETENTION_DAYS", "backup.keep_days"),
-        ("KEY_BACKUP_TARGET", "key_backup.target"),
-        ("KEY_BACKUP_SCHEDULE", "key_backup.schedule"),
-        ("KEY_BACKUP_RETENTION_DAYS", "key_backup.keep_days"),
-        ("OTEL_SERVICE_NAME", "telemetry.service_name"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
-        ("LOG_LEVEL", "telemetry.log_level"),
-        ("RUST_LOG", "telemetry.log_level"),
-        ("LOG_FORMAT", "telemetry.log_format"),
-    ];
+    const ENV: &'static [Names] = &[kit::telemetry::ENV, OWN_NAMES];
 
     fn validate(&self) -> Result<(), Vec<Invalid>> {
         let mut problems = self.telemetry.problems("telemetry");

@@ -117,6 +117,8 @@ impl<S: Settings> Walk<S> {
         };
         let listed = S::ENV
             .iter()
+            .copied()
+            .flatten()
             .filter(|(_, key)| *key == path)
             .map(|(name, _)| (*name).to_owned());
         let mut environment: Vec<String> = listed.collect();

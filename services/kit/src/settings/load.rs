@@ -94,7 +94,8 @@ fn file_path<S: Settings>(sources: &Sources) -> Option<PathBuf> {
 /// The environment table is written by hand; a key that it misspells would never be set.
 fn check_table<S: Settings>(sections: &[Section]) -> Result<(), SettingsError> {
     let exists = |path: &str| keys(sections).any(|key| key.path == path);
-    let wrong = S::ENV.iter().filter(|(_, path)| !exists(path));
+    let wrong = S::ENV.iter().copied().flatten();
+    let wrong = wrong.filter(|(_, path)| !exists(path));
     let wrong: Vec<Invalid> = wrong
         .map(|(name, path)| {
             Invalid::new(

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use kit::settings::{Invalid, Secret, Settings, SettingsError, Sources, effective, example, load};
+use kit::settings::{
+    Invalid, Names, Secret, Settings, SettingsError, Sources, effective, example, load,
+};
 use proptest::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -76,10 +78,9 @@ impl Default for Bakery {
 
 impl Settings for Bakery {
     const SERVICE: &'static str = "bakery";
-    const ENV: &'static [(&'static str, &'static str)] = &[
-        ("BAKERY_PEERS", "peers"),
-        ("PEERS", "peers"),
-        ("SEAL_SECRET", "seal"),
+    const ENV: &'static [Names] = &[
+        &[("BAKERY_PEERS", "peers"), ("PEERS", "peers")],
+        &[("SEAL_SECRET", "seal")],
     ];
 
     fn validate(&self) -> Result<(), Vec<Invalid>> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 use kit::cli::SettingsArgs;
-use kit::settings::Secret;
+use kit::settings::{Names, Secret};
 use kit::tokens::Keys;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,7 +37,7 @@ struct TokenSettings {
 
 impl kit::settings::Settings for TokenSettings {
     const SERVICE: &'static str = "provchain";
-    const ENV: &'static [(&'static str, &'static str)] = &[("JWT_SECRET", "jwt_secret")];
+    const ENV: &'static [Names] = &[&[("JWT_SECRET", "jwt_secret")]];
 }
 
 impl Arguments {

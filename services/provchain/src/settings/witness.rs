@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use kit::rate::RateSettings;
 use kit::serve::Limits;
-use kit::settings::Invalid;
+use kit::settings::{Invalid, Names};
 use kit::telemetry::TelemetrySettings;
 use kit::tls::TlsSettings;
 use schemars::JsonSchema;
@@ -112,13 +112,7 @@ impl Default for WitnessSettings {
 impl kit::settings::Settings for WitnessSettings {
     const SERVICE: &'static str = "provchain-witness";
 
-    const ENV: &'static [(&'static str, &'static str)] = &[
-        ("OTEL_SERVICE_NAME", "telemetry.service_name"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "telemetry.otlp_endpoint"),
-        ("LOG_LEVEL", "telemetry.log_level"),
-        ("RUST_LOG", "telemetry.log_level"),
-        ("LOG_FORMAT", "telemetry.log_format"),
-    ];
+    const ENV: &'static [Names] = &[kit::telemetry::ENV];
 
     fn validate(&self) -> Result<(), Vec<Invalid>> {
         let mut problems = self.telemetry.problems("telemetry");
