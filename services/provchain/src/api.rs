@@ -6,6 +6,7 @@ mod caller;
 mod capture;
 mod entries;
 mod error;
+mod even;
 mod events;
 pub mod evidence;
 mod format;

@@ -2,12 +2,13 @@
 //! are made of this table: a route that is not in it does not exist.
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, delete, get, options, patch, post, put};
 use http::Method;
 
 use super::cache::{self, Kept};
 use super::caller::{Who, guard};
+use super::even::evenly;
 use super::negotiate::{readable, removable, writable};
 use super::openapi::openapi;
 use super::openapi::shape::{HTML, JSON_LD, Shape, TEXT, bytes, done, json, of, text};
@@ -48,6 +49,8 @@ pub struct Route {
     pub shape: Shape,
     /// Whether its answers are kept, and how.
     pub kept: Option<Kept>,
+    /// Whether it looks for events of which its caller may not read all.
+    pub searches: bool,
     handler: fn() -> MethodRouter<Api>,
 }
 
@@ -65,6 +68,7 @@ const fn route(
         summary,
         shape: Shape::NEW,
         kept: None,
+        searches: false,
         handler,
     }
 }
@@ -78,6 +82,12 @@ impl Route {
     /// Its answers are kept, each under the size of the ledger.
     const fn kept(mut self, kept: Kept) -> Self {
         self.kept = Some(kept);
+        self
+    }
+
+    /// It looks for events of which its caller may not read all: how long that took is not to be told.
+    const fn searches(mut self) -> Self {
+        self.searches = true;
         self
     }
 }
@@ -131,7 +141,8 @@ macro_rules! collection {
                 "What events name",
             )
             .with(NAMES)
-            .kept(QUERY),
+            .kept(QUERY)
+            .searches(),
             route(
                 GET,
                 concat!("/", $name, "/{value}"),
@@ -140,7 +151,8 @@ macro_rules! collection {
                 "What there is below a name",
             )
             .with(NAMES)
-            .kept(QUERY),
+            .kept(QUERY)
+            .searches(),
             route(
                 GET,
                 concat!("/", $name, "/{value}/events"),
@@ -149,7 +161,8 @@ macro_rules! collection {
                 "The events that have a name",
             )
             .with(EVENTS)
-            .kept(QUERY),
+            .kept(QUERY)
+            .searches(),
             discovery(concat!("/", $name)),
             discovery(concat!("/", $name, "/{value}")),
             discovery(concat!("/", $name, "/{value}/events")),
@@ -200,11 +213,13 @@ const ROUTES: &[Route] = &[
         .with(Shape::NEW.takes_events().hears(capture::HEADERS).gives(json("EventReceipt").as_status(201)).fails(&[406, 409, 507])),
     route(GET, "/events", Anybody, || get(query::events), "Events, by a query")
         .with(EVENTS)
-        .kept(QUERY),
+        .kept(QUERY)
+        .searches(),
     route(OPTIONS, "/events", Anybody, || options(writable), DISCOVERY)
         .with(VERSIONS),
     route(GET, "/events/{id}", Anybody, || get(events::get), "The event with an eventID")
-        .with(Shape::NEW.gives(json("Event").as_media(JSON_LD)).fails(&[404, 410])),
+        .with(Shape::NEW.gives(json("Event").as_media(JSON_LD)).fails(&[404, 410]))
+        .searches(),
     route(POST, "/queries", Roles(KNOWN), || post(queries::create), "Gives a query a name")
         .with(Shape::NEW.takes::<queries::NewQuery>().hears(query::HEADERS).gives(done(201)).fails(&[406, 409, 501])),
     route(GET, "/queries", Roles(KNOWN), || get(queries::list), "The queries of the caller's party")
@@ -218,7 +233,8 @@ const ROUTES: &[Route] = &[
     route(OPTIONS, "/queries/{name}", Anybody, || options(removable), DISCOVERY)
         .with(VERSIONS),
     route(GET, "/queries/{name}/events", Roles(KNOWN), || get(queries::events), "The events that a query finds")
-        .with(EVENTS.gives(done(101))),
+        .with(EVENTS.gives(done(101)))
+        .searches(),
     route(OPTIONS, "/queries/{name}/events", Anybody, || options(readable), DISCOVERY)
         .with(VERSIONS),
     route(POST, "/queries/{name}/subscriptions", Roles(KNOWN), || post(subscriptions::create), "Subscribes to a query, by webhook")
@@ -271,10 +287,12 @@ const ROUTES: &[Route] = &[
         .kept(PROOF),
     route(GET, "/api/v1/trace/{epc}", Anybody, || get(trace::trace), "Where a thing came from or went")
         .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Answer>()).gives(text("image/svg+xml")).gives(text("text/vnd.graphviz")).fails(&[404]))
-        .kept(WALK),
+        .kept(WALK)
+        .searches(),
     route(GET, "/api/v1/recall/{epc}", Anybody, || get(recall::recall), "Everything that a batch affects")
         .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Dossier>()).gives(text("text/html")).fails(&[404]))
-        .kept(WALK),
+        .kept(WALK)
+        .searches(),
     // People.
     route(POST, "/auth/login", Anybody, || post(auth::login), "Gives tokens for a password")
         .with(Shape::NEW.takes::<auth::Login>().gives(of::<auth::Tokens>())),
@@ -324,6 +342,9 @@ pub(super) fn router(api: &Api) -> Router<Api> {
         let mut handler = (route.handler)();
         if let Some(kept) = route.kept {
             handler = handler.layer(from_fn_with_state((api.clone(), kept), cache::answer));
+        }
+        if route.searches {
+            handler = handler.layer(from_fn(evenly));
         }
         router.route(
             route.path,
