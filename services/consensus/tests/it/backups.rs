@@ -216,7 +216,9 @@ fn reading_a_backup_where_it_lies_changes_no_byte_of_it() {
 #[test]
 fn a_backup_that_is_not_what_it_says_is_refused() {
     let field = Field::formed(1);
-    field.nodes[0].propose(&set("a", 1)).unwrap();
+    let node = &field.nodes[0];
+    node.propose(&set("a", 1)).unwrap();
+    node.block_on(node.cluster().open_session()).unwrap();
     let folder = field.path().join("copy");
     std::fs::create_dir(&folder).unwrap();
     let source = source::<Register>(&field.nodes[0].config);
@@ -235,6 +237,20 @@ fn a_backup_that_is_not_what_it_says_is_refused() {
         assert!(refused.contains(name), "{refused}");
     }
     let path = folder.join("state/state-000001.db");
+    // The same rows, and an index that does not fit them.
+    for (from, to) in [("used", "settled"), ("settled", "used")] {
+        let index = format!(
+            "PRAGMA writable_schema = ON;
+             UPDATE sqlite_schema SET sql = replace(sql, '({from})', '({to})')
+             WHERE name = 'consensus_session_used';"
+        );
+        database(&path).execute_batch(&index).unwrap();
+        if to == "settled" {
+            let refused = refused(&fields);
+            assert!(refused.contains("consensus_session_used"), "{refused}");
+        }
+    }
+    source.verify(&folder, &fields).unwrap();
     database(&path)
         .execute("UPDATE register SET value = 2", [])
         .unwrap();

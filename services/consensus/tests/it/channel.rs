@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use consensus::AskError;
 use consensus::testing::wire;
+use futures_util::future::join_all;
 use tonic::Code;
 
 use crate::caller::{Caller, id_of};
-use crate::harness::Field;
+use crate::harness::{Field, PATIENCE};
 
 /// A field whose nodes answer on `echo` with their name, who asked and what.
 fn echoing() -> Field {
@@ -34,7 +35,8 @@ fn ask(
     question: impl Into<Bytes>,
 ) -> Result<Bytes, AskError> {
     let node = &field.nodes[0];
-    node.block_on(node.cluster().ask(member, channel, question.into()))
+    let asked = node.cluster().ask(member, channel, question.into());
+    node.block_on(async { tokio::time::timeout(PATIENCE, asked).await.unwrap() })
 }
 
 /// The name of another node than the first, and its place in the field.
@@ -117,6 +119,49 @@ fn whoever_is_no_member_gets_no_answer_though_it_knows_the_secret() {
         let refused = caller.call::<_, _, wire::AskResponse>(node, "Ask", question(bytes));
         assert_eq!(refused.unwrap_err().code(), code);
     }
+}
+
+#[test]
+fn whoever_is_asked_keeps_the_limits_whoever_asks() {
+    let field = Field::formed(2);
+    let (node, member) = (&field.nodes[0], id_of(&field.nodes[1]));
+    let pending = |_, _| std::future::pending::<Result<Bytes, String>>();
+    node.cluster().answer("silence", pending);
+    node.cluster().answer("long", |_, _| async {
+        Ok(Bytes::from(vec![0; (1 << 20) + 1]))
+    });
+    let codes = |channel: &str, times: usize| -> Vec<Code> {
+        let question = wire::AskRequest {
+            channel: channel.into(),
+            question: Bytes::new(),
+        };
+        let asked = (0..times).map(|_| {
+            let (mut caller, question) = (Caller::member(member, node), question.clone());
+            async move {
+                let address = &node.config.address;
+                let asked = caller.ask::<_, wire::AskResponse>(address, "Ask", vec![question]);
+                asked
+                    .await
+                    .map_or_else(|status| status.code(), |_| Code::Ok)
+            }
+        });
+        node.block_on(async {
+            tokio::time::timeout(PATIENCE, join_all(asked))
+                .await
+                .unwrap()
+        })
+    };
+    assert_eq!(codes("long", 1), [Code::Internal]);
+    // More than are worked on at a time: they are not queued, and nobody waits longer than others.
+    let codes = codes("silence", 128);
+    let (late, many): (Vec<Code>, Vec<Code>) = codes
+        .into_iter()
+        .partition(|code| *code == Code::DeadlineExceeded);
+    assert!(!late.is_empty() && !many.is_empty(), "{late:?} {many:?}");
+    assert!(
+        many.iter().all(|code| *code == Code::ResourceExhausted),
+        "{many:?}"
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use consensus::ProposeError;
 use consensus::testing::pretend_free;
 
-use crate::harness::{Field, eventually};
+use crate::harness::{Field, eventually, pause};
 use crate::register::{add, set};
 
 /// Beside a headroom of 256 MiB.
@@ -75,6 +75,31 @@ fn a_leader_without_room_hands_over_to_one_that_has_some() {
     assert_eq!(field.nodes[new].propose(&add("a", 1)).unwrap(), 2);
     assert_eq!(field.nodes[old].read("a"), Some(2));
     let_free(&field, old, None);
+}
+
+#[test]
+fn a_leader_without_room_hands_over_to_nobody_who_has_none_either() {
+    let field = Field::formed(3);
+    let leader = field.leader();
+    for step in 1..3 {
+        let_free(&field, (leader + step) % 3, Some(LOW));
+    }
+    field.nodes[leader].wait_for("it knows of both", |cluster| {
+        let refused = cluster.status().writes_refused;
+        refused.is_some_and(|reason| reason.contains(" and "))
+    });
+    let_free(&field, leader, Some(LOW));
+    let name = field.nodes[leader].config.name.clone();
+    field.nodes[leader].wait_for("it knows of its own", |cluster| {
+        let refused = cluster.status().writes_refused;
+        refused.is_some_and(|reason| reason.contains(&name))
+    });
+    let term = field.nodes[leader].cluster().status().term;
+    for _ in 0..150 {
+        pause();
+        let status = field.nodes[leader].cluster().status();
+        assert_eq!((status.leader.as_ref(), status.term), (Some(&name), term));
+    }
 }
 
 #[test]

@@ -25,6 +25,15 @@ fn an_empty_list_of_peers_forms_a_cluster_alone() {
 }
 
 #[test]
+fn a_write_that_comes_while_the_cluster_is_formed_waits_for_it() {
+    let mut field = Field::new();
+    let node = field.add_node(quick());
+    node.start();
+    assert_eq!(node.propose(&set("a", 1)).unwrap(), 1);
+    assert_eq!(node.cluster().status().halted, None);
+}
+
+#[test]
 fn a_node_without_a_list_waits_until_it_is_added() {
     let mut field = Field::formed(1);
     let config = field.config("n2", None, quick());
@@ -151,6 +160,37 @@ fn nodes_that_were_told_different_things_form_nothing() {
     }
 }
 
+#[test]
+fn two_nodes_of_one_name_form_nothing() {
+    let mut field = Field::new();
+    for _ in 0..2 {
+        field.add_node(Settings {
+            bootstrap_expect: 2,
+            ..quick()
+        });
+    }
+    let addresses: Vec<String> = field
+        .nodes
+        .iter()
+        .map(|node| node.config.address.clone())
+        .collect();
+    for (node, other) in field.nodes.iter_mut().zip(addresses.iter().rev()) {
+        node.config.peers = Some(vec![other.clone()]);
+        node.config.name = "n1".into();
+        node.start();
+    }
+    // Several rounds of asking.
+    for _ in 0..250 {
+        pause();
+        assert!(
+            field
+                .nodes
+                .iter()
+                .all(|node| node.cluster().id().is_empty())
+        );
+    }
+}
+
 /// Waits until whoever is expected at `nobody` has been asked for `times` times, in vain: as many
 /// rounds have passed.
 fn asked(nobody: &TcpListener, times: usize) {
@@ -201,10 +241,13 @@ fn a_loss_of_power_before_the_first_entry_is_on_disk_is_made_good() {
     node.power = Some(power);
     node.start();
     node.halted();
+    // Others may have heard of it.
+    let cluster = node.cluster().id();
     node.crash();
     node.power = None;
     node.start();
     node.wait_ready();
+    assert_eq!(node.cluster().id(), cluster);
     assert_eq!(node.propose(&set("a", 1)).unwrap(), 1);
 }
 
@@ -254,6 +297,27 @@ fn what_is_on_disk_wins_over_changed_peers() {
         assert_eq!(node.read("a"), Some(1));
     }
     field.nodes[1].wait_voters(&["n1", "n2", "n3"]);
+}
+
+/// The change that let it in may have been lost with the leader that promised it.
+#[test]
+fn a_joining_node_of_which_its_cluster_has_not_heard_asks_again() {
+    let mut field = Field::formed(2);
+    let cluster = field.nodes[0].cluster().id();
+    let newcomer = field.add_node(quick());
+    let peers = newcomer.config.peers.take();
+    newcomer.start();
+    newcomer.crash();
+    let path = newcomer.config.data_dir.join("identity.json");
+    let identity = std::fs::read(&path).unwrap();
+    let mut identity: serde_json::Value = serde_json::from_slice(&identity).unwrap();
+    identity["cluster"] = cluster.into();
+    std::fs::write(&path, identity.to_string()).unwrap();
+    newcomer.config.peers = peers;
+    newcomer.start();
+    newcomer.wait_ready();
+    newcomer.wait_voters(&["n1", "n2", "n3"]);
+    field.assert_equal();
 }
 
 #[test]

@@ -6,7 +6,7 @@ use prost::Message as _;
 use tonic::Code;
 
 use crate::caller::{Caller, id_of};
-use crate::harness::Field;
+use crate::harness::{Field, database};
 use crate::register::{add, set};
 
 pub fn log_id(term: u64, leader: u64, index: u64) -> wire::LogId {
@@ -257,6 +257,10 @@ fn no_proposal_of_a_peer_stops_the_cluster() {
     let expired = wire::outcome::Kind::Expired(true);
     let outcome = applied.outcome.as_ref().unwrap();
     assert_eq!(outcome.kind, Some(expired), "no such session was opened");
+    let longest: usize = database(&node.config.data_dir.join("log.db"))
+        .query_row("SELECT max(length(entry)) FROM log", [], |row| row.get(0))
+        .unwrap();
+    assert!(longest < 1000, "the trace is in the log");
     assert_eq!(node.read("a"), None);
     assert_eq!(node.propose(&add("a", 1)).unwrap(), 1);
 }

@@ -7,8 +7,8 @@ use consensus::testing::{LogIo as _, Record, SqliteLog, wire};
 use consensus::{ClusterCommand, run_command};
 use prost::Message as _;
 
-use crate::caller::id_of;
-use crate::harness::{Field, eventually, free_address, quick};
+use crate::caller::{Caller, id_of};
+use crate::harness::{Field, eventually, free_address, pause, quick};
 use crate::register::{add, set};
 
 /// What an operator's command prints, or why it failed, asked at the node at `place`.
@@ -239,6 +239,35 @@ fn a_change_of_membership_that_a_leader_left_half_done_is_finished() {
     field.nodes[0].wait_voters(&["n1", "n2"]);
     field.nodes[2].halted();
     assert_eq!(field.nodes[0].propose(&set("a", 1)).unwrap(), 1);
+}
+
+#[test]
+fn a_node_that_has_not_caught_up_has_no_vote() {
+    let field = Field::formed(1);
+    let node = &field.nodes[0];
+    let mut newcomer = Caller::member(7, node);
+    newcomer.to = 0;
+    newcomer.cluster = String::new();
+    // Nobody is there.
+    let who = wire::Hello {
+        format: 1,
+        system: "register".into(),
+        network: "test".into(),
+        name: "n2".into(),
+        id: 7,
+        address: free_address(),
+        version_supported: 1,
+        ..wire::Hello::default()
+    };
+    let join = wire::JoinRequest { who: Some(who) };
+    let _: wire::JoinResponse = newcomer.call(node, "Join", join).unwrap();
+    // Longer than a leader takes to look for something to do, several times.
+    for _ in 0..100 {
+        pause();
+        assert_eq!(node.voters(), ["n1"]);
+    }
+    assert_eq!(node.cluster().status().members.len(), 2);
+    assert_eq!(node.propose(&set("a", 1)).unwrap(), 1);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! How fresh reads are.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use consensus::{Consistency, Read, ReadError, Settings};
@@ -24,6 +25,39 @@ fn a_linearizable_read_on_any_node_sees_what_was_acknowledged_on_any_other() {
         let seen = read(&field.nodes[reader], Consistency::Linearizable).unwrap();
         assert_eq!((seen.value, seen.age), (Some(n as i64), Duration::ZERO));
     }
+}
+
+#[test]
+fn a_node_finds_what_was_written_by_way_of_it_without_asking_anybody() {
+    let field = Field::formed(3);
+    let node = &field.nodes[field.follower()];
+    for n in 1..=200 {
+        node.propose(&set("a", n)).unwrap();
+        assert_eq!(local(node, None).unwrap().value, Some(n));
+    }
+}
+
+#[test]
+fn what_an_entry_did_and_that_it_was_applied_are_seen_together() {
+    let field = Field::formed(1);
+    let node = &field.nodes[0];
+    let seat = node.seat();
+    let writer = std::thread::spawn(move || {
+        for _ in 0..500 {
+            let written = seat.ask(|cluster| async move { cluster.propose(&add("a", 1)).await });
+            written.unwrap().unwrap();
+        }
+    });
+    let mut seen = BTreeMap::new();
+    while !writer.is_finished() {
+        let (applied, found) = node.read_local(|state| {
+            let select = "SELECT value FROM consensus_meta WHERE key = 'applied'";
+            let applied: Vec<u8> = state.query_row(select, [], |row| row.get(0))?;
+            Ok((applied, value(state, "a")?))
+        });
+        assert_eq!(*seen.entry(applied).or_insert(found), found);
+    }
+    writer.join().unwrap();
 }
 
 #[test]

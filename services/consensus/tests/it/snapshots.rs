@@ -1,9 +1,13 @@
 //! Shortening the log, and sending the state to who misses what was cut off.
 
-use consensus::testing::pretend_free;
-use consensus::{ClusterCommand, Settings, run_command};
+use std::pin::pin;
 
-use crate::harness::{Field, Node, eventually, pause, quick};
+use consensus::testing::pretend_free;
+use consensus::{ClusterCommand, Settings, SubscribeError, run_command};
+use futures_util::StreamExt as _;
+use futures_util::future::join_all;
+
+use crate::harness::{Field, Node, PATIENCE, eventually, pause, quick};
 use crate::register::{Register, add, heavy, set};
 
 fn shorten(node: &Node<Register>) {
@@ -19,11 +23,15 @@ fn shorten(node: &Node<Register>) {
 /// A field in which one node, whose place is given, is down and misses more than the others' logs
 /// still hold.
 fn left_behind() -> (Field, usize) {
+    left_behind_with(&quick())
+}
+
+fn left_behind_with(settings: &Settings) -> (Field, usize) {
     let mut field = Field::formed_with(
         3,
         &Settings {
             log_keep_entries: 5,
-            ..quick()
+            ..settings.clone()
         },
     );
     field.nodes[0].propose(&set("before", 1)).unwrap();
@@ -88,6 +96,24 @@ fn a_follower_that_misses_what_is_gone_from_the_log_is_sent_the_state() {
 }
 
 #[test]
+fn a_subscription_that_the_state_overtakes_ends_with_where_the_log_begins() {
+    let (mut field, away) = left_behind();
+    field.nodes[away].start();
+    let node = &field.nodes[away];
+    let next = node.cluster().status().last_index + 1;
+    let ended = node.block_on(async {
+        let mut subscription = pin!(node.cluster().subscribe(next));
+        tokio::time::timeout(PATIENCE, subscription.next())
+            .await
+            .unwrap()
+    });
+    assert!(
+        matches!(ended, Some(Err(SubscribeError::Compacted { first })) if first > 40),
+        "{ended:?}"
+    );
+}
+
+#[test]
 fn a_follower_takes_no_state_for_which_it_has_no_room() {
     let (mut field, away) = left_behind();
     let node = &mut field.nodes[away];
@@ -105,6 +131,33 @@ fn a_follower_takes_no_state_for_which_it_has_no_room() {
         );
     }
     pretend_free(&field.nodes[away].config.data_dir, None);
+    field.nodes[away].wait_ready();
+    assert_eq!(field.nodes[away].read("missed 59"), Some(59));
+    field.assert_equal();
+}
+
+#[test]
+fn a_leader_makes_no_copy_of_the_state_for_which_it_has_no_room() {
+    let headroom = 1 << 20;
+    let (mut field, away) = left_behind_with(&Settings {
+        disk_headroom_bytes: headroom,
+        ..quick()
+    });
+    let leader = field.leader();
+    let state = field.nodes[leader].cluster().status().state_bytes;
+    assert!(state > headroom);
+    // Enough for writes, and for half of the state.
+    let folder = field.nodes[leader].config.data_dir.clone();
+    pretend_free(&folder, Some(headroom + 1));
+    field.nodes[away].start();
+    for _ in 0..150 {
+        pause();
+        let mut files = state_names(&field.nodes[leader]).into_iter();
+        assert!(files.all(|name| !name.starts_with("incoming")));
+        assert!(field.nodes[away].cluster().status().applied_index < 40);
+    }
+    assert_eq!(field.leader(), leader);
+    pretend_free(&folder, None);
     field.nodes[away].wait_ready();
     assert_eq!(field.nodes[away].read("missed 59"), Some(59));
     field.assert_equal();
@@ -140,7 +193,7 @@ fn the_log_shrinks_by_bytes_and_by_time_and_never_past_what_is_durable() {
     let by_bytes = Settings {
         snapshot_bytes: 100_000,
         snapshot_interval_s: 3600,
-        log_keep_entries: 2,
+        log_keep_entries: 0,
         ..quick()
     };
     let by_time = Settings {
@@ -154,7 +207,14 @@ fn the_log_shrinks_by_bytes_and_by_time_and_never_past_what_is_durable() {
         let mut written = 0;
         let mut shrunk = Vec::new();
         eventually("the log is shortened twice", || {
-            node.propose(&heavy("a", written, 10_000)).unwrap();
+            // Several at a time, so that the state goes on while it is checkpointed.
+            node.block_on(async {
+                let command = heavy("a", written, 10_000);
+                let proposals = (0..4).map(|_| node.cluster().propose(&command));
+                for proposed in join_all(proposals).await {
+                    proposed.unwrap();
+                }
+            });
             written += 1;
             // First the log's start, then what is durable: it only grows.
             let first = node.cluster().status().first_index;
@@ -171,6 +231,37 @@ fn the_log_shrinks_by_bytes_and_by_time_and_never_past_what_is_durable() {
         let kept = node.cluster().status();
         assert!(kept.last_index >= kept.first_index);
     }
+}
+
+#[test]
+fn what_is_gone_from_the_log_is_in_the_state_after_a_loss_of_power() {
+    let mut field = Field::formed_with(
+        1,
+        &Settings {
+            snapshot_interval_s: 3600,
+            log_keep_entries: 0,
+            ..quick()
+        },
+    );
+    let node = &mut field.nodes[0];
+    for n in 1..=30 {
+        assert_eq!(node.propose(&add("sum", 1)).unwrap(), n);
+    }
+    shorten(node);
+    node.wait_for("the log is short", |cluster| {
+        cluster.status().first_index > 30
+    });
+    node.crash();
+    // What no checkpoint has moved was never synced.
+    for file in node.state_files() {
+        let name = file.to_string_lossy();
+        if name.ends_with("-wal") || name.ends_with("-shm") {
+            std::fs::remove_file(&file).unwrap();
+        }
+    }
+    node.start();
+    node.wait_ready();
+    assert_eq!(node.read("sum"), Some(30));
 }
 
 #[test]
@@ -224,9 +315,15 @@ fn neither_a_long_read_nor_an_empty_state_makes_a_snapshot_fatal() {
     });
     sees.recv().unwrap();
     node.propose(&set("a", 1)).unwrap();
+    let written = node.cluster().status().applied_index;
     shorten(node);
     node.propose(&add("a", 1)).unwrap();
-    assert_eq!(node.cluster().status().halted, None);
+    for _ in 0..50 {
+        pause();
+        let status = node.cluster().status();
+        assert!(status.durable_index < written, "the reader is in the way");
+        assert_eq!(status.halted, None);
+    }
     drop(hold);
     assert_eq!(
         reader.join().unwrap(),

@@ -120,10 +120,11 @@ fn whoever_does_not_belong_is_refused_and_changes_nothing() {
     }
     let mut elsewhere = member.another();
     elsewhere.cluster = "c0ffee".into();
-    let remove = wire::ManageRequest {
-        action: Some(wire::manage_request::Action::Remove("n1".into())),
+    // Asked by way of its own cluster, it would do so.
+    let snapshot = wire::ManageRequest {
+        action: Some(wire::manage_request::Action::Snapshot(true)),
     };
-    let refused = elsewhere.refused(node, "Manage", vec![remove]);
+    let refused = elsewhere.refused(node, "Manage", vec![snapshot]);
     assert_eq!(refused, Code::FailedPrecondition);
     let after = node.cluster().status();
     assert_eq!(
@@ -183,6 +184,39 @@ fn a_greeting_of_another_network_or_format_is_refused() {
     }
     let answer: wire::Hello = caller.call(node, "Greet", hello).unwrap();
     assert_eq!((answer.name.as_str(), answer.id), ("n1", id_of(node)));
+}
+
+#[test]
+fn a_node_of_another_system_network_or_cluster_is_not_let_in() {
+    let field = Field::formed(1);
+    let node = &field.nodes[0];
+    let mut caller = Caller::member(7, node);
+    caller.to = 0;
+    caller.cluster = String::new();
+    let who = wire::Hello {
+        format: 1,
+        system: "register".into(),
+        network: "test".into(),
+        name: "n9".into(),
+        id: 7,
+        address: "127.0.0.1:1".into(),
+        version_supported: 1,
+        ..wire::Hello::default()
+    };
+    let mut strange = vec![who.clone(); 3];
+    strange[0].system = "foreign".into();
+    strange[1].network = "other".into();
+    strange[2].cluster = "c0ffee".into();
+    for who in strange {
+        let join = wire::JoinRequest { who: Some(who) };
+        let refused = caller.refused(node, "Join", vec![join]);
+        assert_eq!(refused, Code::FailedPrecondition);
+    }
+    assert_eq!(node.cluster().status().members.len(), 1);
+    let join = wire::JoinRequest { who: Some(who) };
+    let joined: wire::JoinResponse = caller.call(node, "Join", join).unwrap();
+    assert_eq!(joined.cluster, node.cluster().id());
+    assert_eq!(node.cluster().status().members.len(), 2);
 }
 
 #[test]

@@ -106,13 +106,44 @@ fn what_is_gone_from_the_log_is_refused_with_where_it_begins() {
         cluster.status().first_index > 20
     });
     let first = node.cluster().status().first_index;
-    let mut items: Vec<_> = node.block_on(node.cluster().subscribe(3).collect());
+    let mut items: Vec<_> = node.block_on(async {
+        let items = node.cluster().subscribe(3).collect();
+        tokio::time::timeout(PATIENCE, items).await.unwrap()
+    });
     assert_eq!(items.len(), 1, "an error ends it");
     assert_eq!(
         items.pop().unwrap().unwrap_err(),
         SubscribeError::Compacted { first }
     );
     assert_eq!(follow(node, first, 3).len(), 3);
+}
+
+#[test]
+fn what_no_majority_has_is_told_to_nobody() {
+    let mut field = Field::laid(3);
+    for node in &mut field.nodes {
+        node.config.settings.propose_timeout_ms = 2_000;
+    }
+    field.start_all();
+    field.nodes[0].propose(&add("first", 1)).unwrap();
+    let cut = field.leader();
+    field.wires().isolate(cut, 3);
+    let node = &field.nodes[cut];
+    assert!(node.propose(&add("lost", 1)).is_err());
+    let status = node.cluster().status();
+    assert!(status.last_index > status.applied_index, "it has it");
+    let other = field.leader_among(|place| place != cut);
+    field.nodes[other].propose(&add("second", 1)).unwrap();
+    node.block_on(async {
+        let mut subscription = pin!(node.cluster().subscribe(0));
+        for name in ["first", "second"] {
+            let next = tokio::time::timeout(PATIENCE, subscription.next());
+            let next = next.await.unwrap().unwrap().unwrap();
+            assert_eq!(next.command.name, name);
+            assert!(futures_util::poll!(subscription.next()).is_pending());
+            field.wires().heal();
+        }
+    });
 }
 
 #[test]
