@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use devcluster::Node;
+use devcluster::{Builder, Node};
 use redis::AsyncCommands as _;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
 use super::cluster::{Answer, Ledger, answer, until};
+use super::cluster_erasure::{Erasing, driven_by, event};
 use super::epcis_fixtures::{document, object_event};
 use super::redis_server::RedisServer;
 
@@ -18,12 +19,13 @@ const MARK: &str = "trade secret";
 
 /// A ledger whose nodes keep answers in Redis only.
 async fn with_redis(count: u16, url: &str) -> Ledger {
-    let ledger = Ledger::start_with(count, |nodes| {
-        nodes
-            .env("REDIS_URL", url)
-            .env("PROVCHAIN_CACHE__BYTES_MAX", "0")
-    });
-    ledger.await
+    Ledger::start_with(count, |nodes| redis_only(nodes, url)).await
+}
+
+fn redis_only(nodes: Builder, url: &str) -> Builder {
+    nodes
+        .env("REDIS_URL", url)
+        .env("PROVCHAIN_CACHE__BYTES_MAX", "0")
 }
 
 async fn ask(ledger: &Ledger, node: &Node, path: &str, token: Option<&str>) -> Answer {
@@ -57,6 +59,7 @@ async fn counter(ledger: &Ledger, node: &Node, name: &str) -> f64 {
 const HITS_HERE: &str = "provchain_cache_hits_total{tier=\"process\"}";
 const HITS_THERE: &str = "provchain_cache_hits_total{tier=\"redis\"}";
 const ERRORS: &str = "provchain_cache_errors_total";
+const BYTES: &str = "provchain_cache_bytes";
 
 /// Every kind of answer that is kept.
 fn questions() -> Vec<String> {
@@ -137,6 +140,35 @@ async fn an_answer_is_found_again_as_it_was_until_the_ledger_grows() {
     ledger.capture(node, &document(&json!([event]))).await;
     let future = format!("/api/v1/trace/{EPC}?direction=down&asOf=37");
     assert_eq!(ask(&ledger, node, &future, None).await.status, 200);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_to_be_kept_is_given_all_the_same() {
+    let small = |nodes: Builder| nodes.env("PROVCHAIN_CACHE__ANSWER_BYTES_MAX", "1000");
+    let ledger = Ledger::start_with(1, small).await;
+    let node = ledger.first();
+    filled(&ledger).await;
+    let before = counter(&ledger, node, HITS_HERE).await;
+    asks_twice(&ledger, node).await;
+    let hits = counter(&ledger, node, HITS_HERE).await - before;
+    assert!(0.0 < hits && hits < questions().len() as f64, "{hits}");
+}
+
+#[tokio::test]
+async fn an_erasure_leaves_no_answer_in_memory() {
+    let erasing = Erasing::start(1).await;
+    let (ledger, node) = (&erasing.ledger, erasing.ledger.first());
+    let events = [event(0, &driven_by("Ann"), MARK)];
+    erasing.capture(node, &events).await;
+    assert!(
+        ask(ledger, node, "/events", None)
+            .await
+            .text()
+            .contains(MARK)
+    );
+    assert!(counter(ledger, node, BYTES).await > 0.0);
+    erasing.erase_driver(node, "Ann").await;
+    assert_eq!(counter(ledger, node, BYTES).await, 0.0);
 }
 
 #[tokio::test]
@@ -256,7 +288,17 @@ async fn what_is_poisoned_in_redis_is_not_believed() {
         values.insert(key.clone(), value);
     }
     let huge = vec![1; 8 << 20];
-    for poison in ["text", "another's", "changed", "cut", "list", "huge"] {
+    // The version, as many bytes as a nonce has, no headers, and a body that nobody sealed.
+    let plain = [&[1; 1 + 24][..], &[0, 0], b"{}"].concat();
+    for poison in [
+        "text",
+        "plain",
+        "another's",
+        "changed",
+        "cut",
+        "list",
+        "huge",
+    ] {
         let errors = counter(&ledger, node, ERRORS).await;
         for (place, key) in keys.iter().enumerate() {
             let own = &values[key];
@@ -266,6 +308,7 @@ async fn what_is_poisoned_in_redis_is_not_believed() {
             changed[middle] ^= 1;
             let value: &[u8] = match poison {
                 "text" => b"{\"status\": 200}",
+                "plain" => &plain,
                 "another's" => other,
                 "changed" => &changed,
                 "cut" => &own[..own.len() - 1],
@@ -397,7 +440,13 @@ async fn a_false_redis_fills_no_memory_and_changes_no_answer() {
         b"-LOADING\r\n",
         b"no protocol at all",
     ] {
-        let ledger = with_redis(1, &liar(lie).await).await;
+        let liar = liar(lie).await;
+        // With patience for as much as comes: what is read is bounded all the same.
+        let patient = |nodes| {
+            let nodes = redis_only(nodes, &liar);
+            nodes.env("PROVCHAIN_CACHE__REDIS_TIMEOUT_MS", "5000")
+        };
+        let ledger = Ledger::start_with(1, patient).await;
         let node = ledger.first();
         filled(&ledger).await;
         let memory = counter(&ledger, node, "process_resident_memory_bytes").await;

@@ -52,20 +52,21 @@ impl Process {
             && answer.bytes() <= self.answer_bytes_max
         {
             answers.insert(*name, answer);
-            #[expect(clippy::cast_precision_loss, reason = "bytes for a graph")]
-            metrics::gauge!("provchain_cache_bytes").set(answers.weight() as f64);
+            tell(answers.weight());
         }
     }
 
     pub fn forget(&self, name: &Name) {
         if let Some(answers) = &self.answers {
             answers.remove(name);
+            tell(answers.weight());
         }
     }
 
     pub fn clear(&self) {
         if let Some(answers) = &self.answers {
             answers.clear();
+            tell(answers.weight());
         }
     }
 
@@ -73,6 +74,11 @@ impl Process {
     fn bytes(&self) -> u64 {
         self.answers.as_ref().map_or(0, Cache::weight)
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bytes for a graph")]
+fn tell(bytes: u64) {
+    metrics::gauge!("provchain_cache_bytes").set(bytes as f64);
 }
 
 #[cfg(test)]
