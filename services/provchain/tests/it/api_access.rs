@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::cluster::{Answer, Ledger, answer};
 use super::epcis_fixtures::{document, object_event};
+use super::subscriber::{event, party};
 
 fn token(ledger: &Ledger, subject: &str, role: &str) -> String {
     ledger.token_for(subject, role)
@@ -200,6 +201,22 @@ async fn a_private_event_is_read_by_its_owner_and_by_those_who_oversee() {
         );
     }
     assert!(!secret.is_seen_by(None).await);
+    // By its id it is as if it were not there, and of its entry nothing is disclosed.
+    let unknown = "urn:uuid:6f0c3b1e-8a55-4a43-9d3f-0e2c7f1b9a11";
+    let mut told = Vec::new();
+    for id in [secret.id, unknown] {
+        let problem = get(ledger, &format!("/events/{id}"), None)
+            .await
+            .problem(404);
+        told.push(problem["detail"].to_string().replace(id, ""));
+    }
+    assert_eq!(told[0], told[1]);
+    for shown in ["", "&statements=0&submitter=true"] {
+        let path = format!("/api/v1/proofs/entries?indices={}{shown}", secret.entry);
+        let file = get(ledger, &path, None).await.json();
+        let disclosed = &file["entries"][0]["disclosed"];
+        assert_eq!(*disclosed, json!({ "nothing": {} }), "{path}");
+    }
 }
 
 #[tokio::test]
@@ -261,6 +278,23 @@ async fn nobody_learns_from_a_refusal_that_another_party_recorded_the_same() {
     assert_eq!(get(ledger, &location, Some(&other)).await.status, 200);
     let farm = token(ledger, "farm", "farmer");
     get(ledger, &location, Some(&farm)).await.problem(404);
+}
+
+#[tokio::test]
+async fn what_the_asker_may_not_see_does_not_count() {
+    let ledger = Ledger::start(1).await;
+    let (farm, shop) = (
+        party(&ledger, "farm", "farmer"),
+        party(&ledger, "shop", "retailer"),
+    );
+    let hidden = [1, 2].map(|number| event(number, "shipping"));
+    farm.capture(&hidden, "private").await;
+    farm.capture(&[event(3, "shipping")], "public").await;
+    for (who, most, status) in [(&farm, 3, 200), (&farm, 2, 413), (&shop, 1, 200)] {
+        let path = format!("/events?EQ_bizStep=shipping&maxEventCount={most}");
+        let found = who.get(&path).await;
+        assert_eq!(found.status, status, "{path}: {}", found.text());
+    }
 }
 
 #[tokio::test]

@@ -24,6 +24,21 @@ impl Documented {
         operation
     }
 
+    /// That the parameters of a query string are among those of an operation.
+    fn check_query(&self, operation: &Value, path: &str) {
+        let query = path.split_once('?').map_or("", |(_, query)| query);
+        let names = query.split('&').filter_map(|pair| pair.split('=').next());
+        for name in names.filter(|name| !name.is_empty()) {
+            let known = parameter(operation, "query", name);
+            // What a query asks for is a family of names.
+            let family = parameter(operation, "query", "conditions");
+            assert!(
+                known.or(family).is_some(),
+                "{path}: {name} is not documented"
+            );
+        }
+    }
+
     /// A schema of the document, which may refer to others.
     fn validator(&self, schema: &Value) -> Validator {
         let mut schema = schema.clone();
@@ -43,6 +58,12 @@ impl Documented {
     }
 }
 
+/// A parameter of an operation.
+fn parameter<'o>(operation: &'o Value, place: &str, name: &str) -> Option<&'o Value> {
+    let mut parameters = operation["parameters"].as_array()?.iter();
+    parameters.find(|one| one["in"] == place && one["name"] == name)
+}
+
 /// A request, and the status of its answer.
 struct Example<'a> {
     method: Method,
@@ -52,6 +73,8 @@ struct Example<'a> {
     body: Option<Value>,
     token: Option<&'a str>,
     accept: Option<&'a str>,
+    /// A header beside those of HTTP.
+    header: Option<(&'a str, &'a str)>,
     status: u16,
 }
 
@@ -64,6 +87,7 @@ impl<'a> Example<'a> {
             body: None,
             token: None,
             accept: None,
+            header: None,
             status,
         }
     }
@@ -80,6 +104,11 @@ impl<'a> Example<'a> {
 
     fn wants(mut self, accept: &'a str) -> Self {
         self.accept = Some(accept);
+        self
+    }
+
+    fn says(mut self, name: &'a str, value: &'a str) -> Self {
+        self.header = Some((name, value));
         self
     }
 }
@@ -110,6 +139,7 @@ impl Asker {
             body,
             token,
             accept,
+            header,
             status,
         } = example;
         let told = format!("{method} {path}");
@@ -123,9 +153,20 @@ impl Asker {
         if let Some(accept) = accept {
             request = request.header("accept", accept);
         }
+        if let Some((name, value)) = header {
+            let documented = parameter(operation, "header", name);
+            let documented = documented.unwrap_or_else(|| panic!("{told}: no header {name}"));
+            self.documented
+                .check(&documented["schema"], &json!(value), name);
+            request = request.header(name, value);
+        }
+        if status < 300 {
+            self.documented.check_query(operation, &path);
+        }
         if let Some(body) = body {
             if status < 300 {
                 let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
+                assert!(schema.is_object(), "{told}: a body is not documented");
                 self.documented
                     .check(schema, &body, &format!("the body of {told}"));
             }
@@ -262,6 +303,13 @@ async fn epcis(asker: &mut Asker, farm: &str) {
     let problem = asker.ask(refused.with(wrong)).await;
     assert!(problem["issues"][0]["pointer"].is_string(), "{problem}");
 
+    for (name, value) in [
+        ("Provchain-Visibility", "public"),
+        ("GS1-Capture-Error-Behaviour", "proceed"),
+    ] {
+        let said = example().says(name, value).with(capture.clone());
+        asker.ask(said).await;
+    }
     asker
         .ask(Example::new(GET, "/capture", "/capture?perPage=5", 200).by(farm))
         .await;
@@ -308,6 +356,13 @@ async fn epcis(asker: &mut Asker, farm: &str) {
     }
     let linked = Example::new(GET, "/events", "/events", 200).wants("application/ld+json");
     asker.ask(linked).await;
+    for (name, value) in [
+        ("GS1-Extensions", "ext=https://farm.example/"),
+        ("GS1-EPC-Format", "Never_Translates"),
+    ] {
+        let said = Example::new(GET, "/events", "/events", 200).says(name, value);
+        asker.ask(said).await;
+    }
     asker
         .ask(Example::new(GET, "/events", "/events", 406).wants("application/xml"))
         .await;
@@ -537,12 +592,19 @@ async fn subjects(asker: &mut Asker, admin: &str, farm: &str) {
         { "ext": "https://farm.example/" }
     ]);
     let captured = Example::new(POST, "/capture", "/capture", 202).by(farm);
-    asker.ask(captured.with(capture)).await;
+    let captured = asker.ask(captured.with(capture)).await;
     let erase = "/api/v1/subjects/erase";
     let who = |value: &str| json!({ "field": FIELD, "value": value });
     let erased = Example::new(POST, erase, erase, 200).by(admin);
     let erased = asker.ask(erased.with(who("Bob Miller"))).await;
     assert_eq!(erased["erasures"][0]["entries"], 1, "{erased}");
+    for part in ["event", "statements"] {
+        let route = format!("/api/v1/entries/{{index}}/{part}");
+        let path = format!("/api/v1/entries/{}/{part}", captured["entries"][0]);
+        asker
+            .ask(Example::new(GET, &route, path, 410).by(admin))
+            .await;
+    }
     let unknown = Example::new(POST, erase, erase, 404).by(admin);
     asker.ask(unknown.with(who("nobody"))).await;
     let subject = "/api/v1/subjects/{subject}";

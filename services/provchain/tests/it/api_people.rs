@@ -161,6 +161,62 @@ async fn nobody_is_told_whether_the_name_or_the_password_was_wrong_and_guessing_
     login(&ledger, "ann", PASSWORD).await.problem(429);
 }
 
+/// Guesses until there were too many.
+async fn guesses_end(what: &str, mut guess: impl AsyncFnMut(usize) -> Answer) {
+    for number in 0..100 {
+        let guessed = guess(number).await;
+        if guessed.status == 429 {
+            return;
+        }
+        assert_eq!(guessed.status, 401, "{what}: {}", guessed.text());
+    }
+    panic!("{what} is guessed for ever");
+}
+
+#[tokio::test]
+async fn guessing_ends_where_it_comes_from_and_shuts_nobody_out_elsewhere() {
+    let ledger = Ledger::start_with(1, |nodes| {
+        nodes
+            .env("PROVCHAIN_ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .env("PROVCHAIN_TRUSTED_PROXIES", "127.0.0.1")
+    })
+    .await;
+    let admin = admin(&ledger).await;
+    make_user(&ledger, &admin, "ann", "farmer", "farm").await;
+    let from = async |address: &str, path: &str, body: Value| {
+        let request = ledger.request(Method::POST, ledger.first(), path);
+        let request = request.header("x-forwarded-for", address).json(&body);
+        answer(request).await.expect("an answer")
+    };
+    let login = async |address: &str, user: &str, password: &str| {
+        let body = json!({ "user": user, "password": password });
+        from(address, "/auth/login", body).await
+    };
+    guesses_end("a password", async |_| {
+        login("192.0.2.1", "ann", "wrong horse battery").await
+    })
+    .await;
+    guesses_end("every user's password", async |number| {
+        let user = format!("user{number}");
+        login("192.0.2.2", &user, "wrong horse battery").await
+    })
+    .await;
+    guesses_end("a refresh token", async |number| {
+        let body = json!({ "refresh_token": format!("{number:064x}") });
+        from("192.0.2.3", "/auth/refresh", body).await
+    })
+    .await;
+    let tokens = login("192.0.2.4", "ann", PASSWORD).await;
+    assert_eq!(tokens.status, 200, "{}", tokens.text());
+    let token = text(&tokens, "access_token");
+    guesses_end("the password of a session", async |number| {
+        let guess = format!("guess number {number}");
+        let body = json!({ "current": guess, "new": "another horse battery" });
+        post(&ledger, "/auth/password", &token, body).await
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_token_ends_with_the_password_the_role_and_the_user_that_it_was_given_for() {
     let ledger = ledger().await;
@@ -388,10 +444,17 @@ async fn a_token_that_was_signed_outside_ends_with_its_user() {
     let admin = admin(&ledger).await;
     make_user(&ledger, &admin, "ann", "farmer", "farm").await;
     let keys = Keys::new(&Secret::new(ledger.nodes.secret("jwt").expect("a secret")));
-    let signed = keys.expect("long enough");
-    let signed = signed.issue("ann", "farmer", std::time::Duration::from_secs(600));
+    let keys = keys.expect("long enough");
+    let signed = keys.issue("ann", "farmer", std::time::Duration::from_secs(600));
     let signed = signed.expect("signed");
     assert_eq!(who(&ledger, &signed).await.status, 200);
+    // What a login gives is for one network, though another should have the same secret.
+    for (network, status) in [("development", 200), ("staging", 401)] {
+        let login = keys.between("provchain login", network);
+        let token = login.issue("ann", "farmer", std::time::Duration::from_secs(600));
+        let token = token.expect("signed");
+        assert_eq!(who(&ledger, &token).await.status, status, "{network}");
+    }
     let path = "/api/v1/users/ann";
     let shut = json!({ "disabled": true });
     let out = ask(&ledger, Method::PATCH, path, &admin, shut).await;

@@ -213,6 +213,30 @@ async fn a_backup_is_proven_where_it_lies_and_holds_no_key_of_a_node() {
 }
 
 #[tokio::test]
+async fn no_backup_is_made_in_the_name_of_a_key_that_is_retired_or_unknown() {
+    let ledger = Ledger::start(1).await;
+    ledger.capture_sample(20, 87).await;
+    let (node, target) = (ledger.first(), ledger.scratch("backups"));
+    let now = ["now", "--target", text(&target)];
+    let file = node.data_dir().join("node.key");
+    let retired = std::fs::read_to_string(&file).expect("a key");
+    let rotate = ledger.request(Method::POST, node, "/api/v1/keys/rotate");
+    let rotated = answer(rotate.bearer_auth(ledger.token_of("admin"))).await;
+    assert_eq!(rotated.expect("an answer").status, 200);
+    let own = std::fs::read_to_string(&file).expect("a key");
+    let unknown = hex::encode([7; 32]);
+    for (key, reason) in [(retired, "handed over"), (unknown, "does not know")] {
+        std::fs::write(&file, key).expect("written");
+        let complaint = refused(&ledger, node, &now);
+        assert!(complaint.contains(reason), "{complaint}");
+    }
+    std::fs::write(&file, own).expect("written");
+    done(&ledger, node, &now);
+    let listed = done(&ledger, node, &["list", "--target", text(&target)]);
+    assert_eq!(listed.as_array().expect("a list").len(), 1, "{listed}");
+}
+
+#[tokio::test]
 async fn the_node_that_leads_makes_the_backups_and_another_goes_on_when_it_is_gone() {
     let folder = tempfile::tempdir().expect("a folder");
     let target = folder.path().join("backups");

@@ -85,8 +85,10 @@ impl Forged {
 #[tokio::test]
 async fn what_was_changed_is_refused_whatever_was_mended_and_nothing_is_restored() {
     let ledger = Ledger::start(1).await;
-    ledger.capture_sample(100, 86).await;
     let (node, keys) = (ledger.first(), keys(&ledger).await);
+    ledger.capture_sample(40, 85).await;
+    let early = ledger.get(node, "/checkpoint?fresh=true").await.text();
+    ledger.capture_sample(60, 86).await;
     let original = ledger.scratch("backups");
     let made = done(&ledger, node, &["now", "--target", text(&original)]);
     let name = made["name"].as_str().expect("a name");
@@ -145,6 +147,12 @@ async fn what_was_changed_is_refused_whatever_was_mended_and_nothing_is_restored
     std::fs::write(older.folder.join("checkpoint"), note).expect("written");
     older.mend();
     expect(&older, &trusted, "checkpoint");
+    // One that the node did sign, over fewer entries, vouches for no more than these.
+    let older = forged();
+    std::fs::write(older.folder.join("checkpoint"), early).expect("written");
+    older.mend();
+    expect(&older, &[], "it is of 40 entries");
+    expect(&older, &trusted, "it is of 40 entries");
 
     // What is merely damaged never gets that far.
     let state = "state/state-000001.db";

@@ -18,6 +18,14 @@ type Forge = fn(&str, usize, Vec<u8>) -> (u16, Vec<u8>);
 
 /// Stands before a node, and answers in its place. Gives its URL.
 async fn before(url: String, forge: Forge) -> String {
+    between(move |_| url.clone(), forge).await
+}
+
+/// Stands before several nodes, and asks the one that is chosen by the path.
+async fn between<C>(choose: C, forge: Forge) -> String
+where
+    C: Fn(&str) -> String + Clone + Send + Sync + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let count = Arc::new(AtomicUsize::new(0));
@@ -26,9 +34,10 @@ async fn before(url: String, forge: Forge) -> String {
         .build()
         .expect("a client");
     let router = Router::new().fallback(move |request: Request| {
-        let (client, url, count) = (client.clone(), url.clone(), Arc::clone(&count));
+        let (client, choose, count) = (client.clone(), choose.clone(), Arc::clone(&count));
         async move {
             let path = request.uri().to_string();
+            let url = choose(&path);
             let answer = client
                 .get(format!("{url}{path}"))
                 .send()
@@ -111,6 +120,23 @@ async fn what_a_node_forges_is_not_exported() {
         let left: Vec<_> = files(&scratch).into_keys().collect();
         assert!(left.is_empty(), "{left:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_two_trees_make_no_export() {
+    let (one, other) = tokio::join!(Ledger::start(1), Ledger::start(1));
+    one.capture_sample(150, 49).await;
+    other.capture_sample(150, 50).await;
+    let urls = [&one, &other].map(|ledger| ledger.first().url("api").expect("a port"));
+    // Each page holds, under a checkpoint over as many entries.
+    let choose = move |path: &str| urls[usize::from(path.contains("indices=100,"))].clone();
+    let url = between(choose, |_, _, body| (200, body)).await;
+    let out = one.scratch("exports").join("out");
+    let output = output(&["--format", "nquads", "--url", &url, "--out", text(&out)]).await;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complaint}");
+    assert!(complaint.contains("signed two trees"), "{complaint}");
+    assert!(!out.exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
