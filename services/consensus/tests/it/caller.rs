@@ -39,6 +39,20 @@ pub struct Caller {
     pub count: u64,
 }
 
+/// What the first build of the tests' machine says of itself, in no cluster yet.
+pub fn hello(id: u64, name: &str, address: &str) -> wire::Hello {
+    wire::Hello {
+        format: 1,
+        system: "register".into(),
+        network: NETWORK.into(),
+        name: name.into(),
+        id,
+        address: address.into(),
+        version_supported: 1,
+        ..wire::Hello::default()
+    }
+}
+
 /// A call's headers, to be sent again.
 pub type Headers = Vec<(&'static str, String)>;
 
@@ -57,6 +71,15 @@ impl Caller {
             challenge: String::new(),
             boot: format!("{:032x}", rand::random::<u128>()),
             count: 0,
+        }
+    }
+
+    /// One that belongs to no cluster yet, and knows no node by its id.
+    pub fn newcomer<M: TestMachine>(id: u64, node: &Node<M>) -> Self {
+        Self {
+            to: 0,
+            cluster: String::new(),
+            ..Self::member(id, node)
         }
     }
 

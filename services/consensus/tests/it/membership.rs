@@ -7,7 +7,7 @@ use consensus::testing::{LogIo as _, Record, SqliteLog, wire};
 use consensus::{ClusterCommand, run_command};
 use prost::Message as _;
 
-use crate::caller::{Caller, id_of};
+use crate::caller::{Caller, hello, id_of};
 use crate::harness::{Field, eventually, free_address, pause, quick};
 use crate::register::{add, set};
 
@@ -245,20 +245,9 @@ fn a_change_of_membership_that_a_leader_left_half_done_is_finished() {
 fn a_node_that_has_not_caught_up_has_no_vote() {
     let field = Field::formed(1);
     let node = &field.nodes[0];
-    let mut newcomer = Caller::member(7, node);
-    newcomer.to = 0;
-    newcomer.cluster = String::new();
+    let mut newcomer = Caller::newcomer(7, node);
     // Nobody is there.
-    let who = wire::Hello {
-        format: 1,
-        system: "register".into(),
-        network: "test".into(),
-        name: "n2".into(),
-        id: 7,
-        address: free_address(),
-        version_supported: 1,
-        ..wire::Hello::default()
-    };
+    let who = hello(7, "n2", &free_address());
     let join = wire::JoinRequest { who: Some(who) };
     let _: wire::JoinResponse = newcomer.call(node, "Join", join).unwrap();
     // Longer than a leader takes to look for something to do, several times.

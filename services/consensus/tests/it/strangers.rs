@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use consensus::testing::wire;
 use tonic::Code;
 
-use crate::caller::{Caller, id_of, send};
+use crate::caller::{Caller, hello, id_of, send};
 use crate::harness::{Field, eventually};
 use crate::hostile::{log_id, vote};
 
@@ -168,21 +168,16 @@ fn a_greeting_of_another_network_or_format_is_refused() {
     let field = Field::formed(1);
     let node = &field.nodes[0];
     let mut caller = Caller::member(7, node);
-    let hello = wire::Hello {
-        format: 1,
-        system: "register".into(),
-        network: "test".into(),
-        ..wire::Hello::default()
-    };
-    let mut strange = vec![hello.clone(); 3];
+    let who = hello(7, "n9", "127.0.0.1:1");
+    let mut strange = vec![who.clone(); 3];
     strange[0].format = 2;
     strange[1].system = "foreign".into();
     strange[2].network = "other".into();
-    for hello in strange {
-        let refused = caller.refused(node, "Greet", vec![hello]);
+    for who in strange {
+        let refused = caller.refused(node, "Greet", vec![who]);
         assert_eq!(refused, Code::FailedPrecondition);
     }
-    let answer: wire::Hello = caller.call(node, "Greet", hello).unwrap();
+    let answer: wire::Hello = caller.call(node, "Greet", who).unwrap();
     assert_eq!((answer.name.as_str(), answer.id), ("n1", id_of(node)));
 }
 
@@ -190,19 +185,8 @@ fn a_greeting_of_another_network_or_format_is_refused() {
 fn a_node_of_another_system_network_or_cluster_is_not_let_in() {
     let field = Field::formed(1);
     let node = &field.nodes[0];
-    let mut caller = Caller::member(7, node);
-    caller.to = 0;
-    caller.cluster = String::new();
-    let who = wire::Hello {
-        format: 1,
-        system: "register".into(),
-        network: "test".into(),
-        name: "n9".into(),
-        id: 7,
-        address: "127.0.0.1:1".into(),
-        version_supported: 1,
-        ..wire::Hello::default()
-    };
+    let mut caller = Caller::newcomer(7, node);
+    let who = hello(7, "n9", "127.0.0.1:1");
     let mut strange = vec![who.clone(); 3];
     strange[0].system = "foreign".into();
     strange[1].network = "other".into();

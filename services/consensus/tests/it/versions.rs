@@ -3,7 +3,7 @@
 use consensus::testing::wire;
 use tonic::Code;
 
-use crate::caller::Caller;
+use crate::caller::{Caller, hello};
 use crate::harness::{Field, Node, eventually, pause};
 use crate::register::{Historian, add, set};
 
@@ -112,19 +112,8 @@ fn the_version_rises_by_itself_once_every_member_has_said_that_it_can() {
         "{refusal}"
     );
     let here = &upgraded[1 - place];
-    let mut newcomer = Caller::member(77, here);
-    newcomer.to = 0;
-    newcomer.cluster = String::new();
-    let who = wire::Hello {
-        format: 1,
-        system: "register".into(),
-        network: "test".into(),
-        name: "n9".into(),
-        id: 77,
-        address: "127.0.0.1:1".into(),
-        version_supported: 1,
-        ..wire::Hello::default()
-    };
+    let mut newcomer = Caller::newcomer(77, here);
+    let who = hello(77, "n9", "127.0.0.1:1");
     let join = wire::JoinRequest { who: Some(who) };
     assert_eq!(
         newcomer.refused(here, "Join", vec![join]),

@@ -3,7 +3,7 @@
 use consensus::testing::wire;
 use tonic::Code;
 
-use crate::caller::{Caller, id_of};
+use crate::caller::{Caller, hello, id_of};
 use crate::harness::{Field, eventually, quick};
 use crate::register::{add, set};
 
@@ -123,19 +123,8 @@ fn a_second_live_node_with_a_taken_name_is_refused() {
     field.nodes[0].wait_voters(&["n1", "n2", "n3"]);
     field.assert_equal();
     let before = field.nodes[0].cluster().status();
-    let mut pretender = Caller::member(99, &field.nodes[0]);
-    pretender.to = 0;
-    pretender.cluster = String::new();
-    let who = wire::Hello {
-        format: 1,
-        system: "register".into(),
-        network: "test".into(),
-        name: "n2".into(),
-        id: 99,
-        address: crate::harness::free_address(),
-        version_supported: 1,
-        ..wire::Hello::default()
-    };
+    let pretender = Caller::newcomer(99, &field.nodes[0]);
+    let who = hello(99, "n2", &crate::harness::free_address());
     for node in &field.nodes {
         let mut pretender = pretender.another();
         let join = wire::JoinRequest {
