@@ -37,6 +37,7 @@ mod it {
     mod cluster_rotation;
     mod cluster_tracing;
     mod cluster_verify;
+    mod documented;
     mod epcis_envelopes;
     mod epcis_fixtures;
     mod epcis_links;
