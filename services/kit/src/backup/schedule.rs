@@ -119,8 +119,8 @@ pub struct Job {
 }
 
 /// Makes the backups of a job until the shutdown, while it is this node's turn: the first at once, then
-/// one at every due time, and one as soon as can be when a due time was missed by all nodes. One that fails is logged, counted,
-/// and a warning in the health; the next is made when it is due.
+/// one at every due time, and one as soon as can be when a due time was missed by all nodes. One that
+/// fails is logged, counted, and a warning in the health; the next is made when it is due.
 ///
 /// Metrics: `backup_last_success_timestamp_seconds` (of the newest one in the target, whichever node
 /// made it), `backup_runs_total{result}`, `backup_duration_seconds`, `backup_size_bytes`, each with
