@@ -38,6 +38,7 @@ mod it {
     mod cluster_tracing;
     mod cluster_verify;
     mod documented;
+    mod documented_people;
     mod epcis_envelopes;
     mod epcis_fixtures;
     mod epcis_links;

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use super::cluster::Ledger;
 
+pub const GET: Method = Method::GET;
+pub const POST: Method = Method::POST;
+
 /// The document that a node serves.
 pub struct Documented(pub Value);
 
