@@ -206,6 +206,8 @@ fn page<T>(
 mod tests {
     use super::*;
     use crate::access::{Access, Visibility};
+    use crate::ledger::Digest;
+    use crate::ledger::block::Header;
     use crate::ledger::key::{Custody, EntryKey, WrappedKey};
     use crate::ledger::payload::{ContentType, Payload};
 
@@ -220,6 +222,20 @@ mod tests {
                 visibility: Visibility::Public,
             },
         }
+    }
+
+    fn block(height: u64) -> Block {
+        let header = Header {
+            height,
+            first_entry: height,
+            last_entry: height,
+            previous: Digest([0; 32]),
+            tree_root: Digest([0; 32]),
+            time_ms: 0,
+            signer: [0; 32],
+        };
+        let signature = [0; 64];
+        Block { header, signature }
     }
 
     #[test]
@@ -238,6 +254,13 @@ mod tests {
         let indices: Vec<_> = page.iter().map(|entry| entry.stored.index).collect();
         assert_eq!(indices, (107..117).collect::<Vec<_>>());
         assert_eq!(feed.entries(7 + many, 10).unwrap().len(), 0);
+        let many = BLOCKS_MAX as u64 + 10;
+        feed.take(Vec::new(), (0..many).map(block).collect());
+        assert_eq!(feed.progress().borrow().blocks, many);
+        assert!(feed.blocks(9, 1).is_none());
+        let page = feed.blocks(10, 2).unwrap();
+        let heights: Vec<_> = page.iter().map(|block| block.header.height).collect();
+        assert_eq!(heights, [10, 11]);
     }
 
     #[test]
