@@ -270,13 +270,17 @@ mod tests {
     use super::*;
 
     fn question(path: &'static str, parameters: &[(&str, &str)]) -> Question {
+        question_of(Viewer::anybody(), path, parameters)
+    }
+
+    fn question_of(viewer: Viewer, path: &'static str, parameters: &[(&str, &str)]) -> Question {
         let owned = parameters
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Question::new(
             &Uri::from_static(path),
             &HeaderMap::new(),
-            Viewer::anybody(),
+            viewer,
             owned.collect(),
         )
         .unwrap()
@@ -305,6 +309,16 @@ mod tests {
         assert_eq!(open("/events", &again).unwrap(), Some(token));
         assert!(open("/events", &[("EQ_action", "ADD")]).is_err());
         assert!(open("/bizSteps/packing/events", &again).is_err());
+        // Nor for anybody else who asks it.
+        let party = |own, partner_of: &[u64]| Viewer::Party {
+            own,
+            partner_of: partner_of.iter().copied().collect(),
+        };
+        for viewer in [Viewer::All, party(Some(1), &[]), party(None, &[1])] {
+            let mut other = question_of(viewer, "/events", &again);
+            other.paging.token = Some(text.clone());
+            assert!(other.token(&secret).is_err());
+        }
         let mut other = question("/events", &[]);
         other.paging.token = Some("x".to_owned());
         assert!(other.token(&secret).is_err());

@@ -39,7 +39,7 @@ fn object() -> Event {
             { "epcClass": "urn:epc:idpat:sgtin:4012345.066666.*", "quantity": 3 }
         ],
         "readPoint": { "id": "urn:epc:id:sgln:4012345.00005.0", "example:dock": "north" },
-        "bizLocation": { "id": "https://id.gs1.org/414/4012345000054" },
+        "bizLocation": { "id": "https://id.gs1.org/414/4012345000061" },
         "bizTransactionList": [{ "type": "po", "bizTransaction": "urn:epcglobal:cbv:bt:4012345000054:1" }],
         "sourceList": [{ "type": "location", "source": "urn:epc:id:sgln:4012345.00005.0" }],
         "destinationList": [{ "type": "example:kitchen", "destination": "urn:epc:id:pgln:4012345.00005" }],
@@ -156,13 +156,13 @@ fn what_when_where_and_why_are_found() {
             ),
             (
                 "EQ_bizLocation",
-                "urn:epc:id:sgln:4012345.00005.0",
                 "urn:epc:id:sgln:4012345.00006.0",
+                "urn:epc:id:sgln:4012345.00005.0",
             ),
             (
                 "WD_bizLocation",
-                "urn:epc:id:sgln:4012345.00005.0",
                 "urn:epc:id:sgln:4012345.00006.0",
+                "urn:epc:id:sgln:4012345.00005.0",
             ),
             (
                 "EQ_eventID",
@@ -405,6 +405,19 @@ fn extension_fields_are_found_by_what_their_prefix_means() {
     let prefixes = Prefixes::of_header("example=https://other.example/").unwrap();
     let query = EventQuery::parse([("EXISTS_example:shift", "")], &prefixes).unwrap();
     assert!(!query.matches(&object(), Timestamp::parse(RECORDED).unwrap()));
+}
+
+#[test]
+fn what_is_ordered_begins_with_the_latest_unless_it_is_asked_for_otherwise() {
+    for (direction, descending) in [(None, true), (Some("DESC"), true), (Some("ASC"), false)] {
+        let direction = direction.map(|direction| ("orderDirection", direction));
+        let ordered = [("orderBy", "recordTime")].into_iter().chain(direction);
+        let order = EventQuery::parse(ordered, &Prefixes::default())
+            .unwrap()
+            .order;
+        let by = OrderBy::RecordTime;
+        assert_eq!(order, Order { by, descending });
+    }
 }
 
 #[test]
