@@ -319,7 +319,12 @@ fn a_walk_that_a_limit_cut_short_says_so() {
         assert!(lineage.truncated, "{limits:?}");
         assert_eq!(lineage.items.len(), reached, "{limits:?}");
     }
-    assert!(!links.walk("a", Direction::Down).truncated);
+    let whole = links.walk("a", Direction::Down);
+    assert!(!whole.truncated);
+    // The start is no step away from itself.
+    for (steps, reached) in whole.items.iter().enumerate() {
+        assert_eq!(usize::try_from(reached.depth), Ok(steps), "{reached:?}");
+    }
 }
 
 #[test]
