@@ -266,3 +266,37 @@ fn view(
         keys: keys::node_keys(state)?,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use ed25519_dalek::SigningKey;
+
+    use super::*;
+
+    #[test]
+    fn a_key_that_has_handed_over_cosigns_for_its_node_no_more() {
+        const ORIGIN: &str = "ledger.example/demo";
+        let node_key = |seed: u8, succession: Option<&str>| {
+            let own = SigningKey::from_bytes(&[seed; 32]);
+            NodeKey {
+                node: "node1".into(),
+                public_key: own.verifying_key().to_bytes(),
+                since_ms: 0,
+                cosigner: Some(cosigner::derive(&own).verifying_key().to_bytes()),
+                succession: succession.map(str::to_owned),
+            }
+        };
+        let keys = [node_key(1, Some("a note")), node_key(2, None)];
+        let known = Known::new(ORIGIN, &keys).unwrap();
+        assert_eq!(known.log.len(), 2, "what it signed before stands");
+        let check = |seed: u8, member: &str| {
+            let own = SigningKey::from_bytes(&[seed; 32]);
+            let cosigner = cosigner::signer(ORIGIN, "node1", &own).unwrap();
+            let signature = cosigner.sign("a text\n", 7);
+            known.check(member, "a text\n", &signature).is_ok()
+        };
+        assert!(check(2, "node1"));
+        assert!(!check(1, "node1"), "by the key that is retired");
+        assert!(!check(2, "node2"), "for another member");
+    }
+}
