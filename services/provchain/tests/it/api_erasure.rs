@@ -1,5 +1,7 @@
 //! Who may say what is personal and erase subjects, and what is refused.
 
+use std::ops::Range;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -184,12 +186,11 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
 async fn an_event_about_too_many_is_refused_and_the_largest_one_is_taken() {
     let erasing = Erasing::start(1).await;
     let node = erasing.ledger.first();
-    let crew = |count: usize| -> Value {
-        let names: Vec<String> = (0..count)
-            .map(|number| format!("driver {number}"))
-            .collect();
+    let named = |numbers: Range<usize>| -> Value {
+        let names: Vec<String> = numbers.map(|number| format!("driver {number}")).collect();
         json!({ "ext:driver": names })
     };
+    let crew = |count: usize| named(0..count);
     let entries = erasing
         .capture(node, &[event(0, &crew(64), "a crew")])
         .await;
@@ -197,6 +198,11 @@ async fn an_event_about_too_many_is_refused_and_the_largest_one_is_taken() {
     let body = super::epcis_fixtures::document(&json!([event(1, &crew(65), "more")]));
     let problem = erasing.ledger.refused(node, &body, 400).await;
     assert!(problem.to_string().contains("65 subjects"), "{problem}");
+    // So are too many events at a time, each of whose subjects might need a key.
+    let crews = (0..313).map(|place| event(place + 1, &named(place * 64..(place + 1) * 64), "all"));
+    let body = super::epcis_fixtures::document(&crews.collect::<Vec<_>>().into());
+    let problem = erasing.ledger.refused(node, &body, 400).await;
+    assert!(problem.to_string().contains("20032 subjects"), "{problem}");
     // Whoever of the crew is erased, the event is.
     erasing.erase_driver(node, "driver 63").await;
     assert_eq!(erasing.status_of(entries[0]).await, 410);

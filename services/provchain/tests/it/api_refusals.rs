@@ -165,20 +165,31 @@ async fn a_body_of_a_hundred_megabytes_is_refused_whether_or_not_it_says_its_len
             answer.problem(413);
         }
     }
-    // Announced and not sent, it is refused at once.
     let address = node.address("api").expect("a port");
-    let mut stream = TcpStream::connect(address).await.expect("connected");
-    let head = format!(
-        "POST /capture HTTP/1.1\r\nhost: ledger\r\nauthorization: Bearer {}\r\n\
-         content-length: {}\r\nconnection: close\r\n\r\n",
-        ledger.token,
-        100 * PIECE
-    );
-    stream.write_all(head.as_bytes()).await.expect("sent");
-    let mut heard = String::new();
-    stream.read_to_string(&mut heard).await.expect("an answer");
-    assert!(heard.starts_with("HTTP/1.1 413 "), "{heard}");
-    assert!(heard.contains("application/problem+json"), "{heard}");
+    let begun = async |length: String| {
+        let mut stream = TcpStream::connect(&address).await.expect("connected");
+        let head = format!(
+            "POST /capture HTTP/1.1\r\nhost: ledger\r\nauthorization: Bearer {}\r\n\
+             {length}\r\nconnection: close\r\n\r\n",
+            ledger.token
+        );
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream
+    };
+    // Announced and not sent, it is refused at once.
+    let announced = begun(format!("content-length: {}", 100 * PIECE)).await;
+    // Sent on and on, as soon as there is too much of it.
+    let mut endless = begun("transfer-encoding: chunked".to_owned()).await;
+    let piece = format!("{PIECE:x}\r\n{}\r\n", " ".repeat(PIECE));
+    for _ in 0..9 {
+        endless.write_all(piece.as_bytes()).await.expect("sent");
+    }
+    for mut stream in [announced, endless] {
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).await.expect("an answer");
+        assert!(heard.starts_with("HTTP/1.1 413 "), "{heard}");
+        assert!(heard.contains("application/problem+json"), "{heard}");
+    }
     assert_eq!(ledger.tree(node).await, tree);
 }
 
