@@ -218,6 +218,37 @@ impl Core {
     }
 }
 
+/// What this node was before it asked the others: what it has become while they answered says nothing
+/// of when they answered, and a node taken in meanwhile would take an old answer for a later one.
+struct Asker {
+    /// Where in the log the membership is that this node knows.
+    membership_index: u64,
+    is_member: bool,
+    was_taken_in: bool,
+}
+
+impl Asker {
+    fn before_asking(core: &Core, metrics: &Metrics) -> Self {
+        let membership = metrics.membership_config.log_id();
+        Self {
+            membership_index: membership.map_or(0, |id| id.index),
+            is_member: core.is_member(),
+            was_taken_in: core.was_taken_in(),
+        }
+    }
+
+    /// Whether the answer says that the asker was taken out of the cluster. A node that is joining
+    /// hears that it is no member too, from members that lag behind.
+    fn is_removed_by(&self, answer: &Hello) -> bool {
+        let newer = if self.is_member {
+            answer.membership_index > self.membership_index
+        } else {
+            answer.membership_index >= self.membership_index && self.was_taken_in
+        };
+        newer && answer.standing == i32::from(Standing::Removed)
+    }
+}
+
 /// Greets every other member, for as long as the node lives.
 pub(crate) async fn run(core: Arc<Core>) {
     let mut tick = tokio::time::interval(INTERVAL);
@@ -228,10 +259,7 @@ pub(crate) async fn run(core: Arc<Core>) {
             return;
         }
         let metrics = core.metrics();
-        let own_index = metrics.membership_config.log_id().map_or(0, |id| id.index);
-        let was_member = core.is_member();
-        // Before they are asked: taken in meanwhile, a node would take an old answer for a later one.
-        let was_taken_in = core.was_taken_in();
+        let asker = Asker::before_asking(&core, &metrics);
         let others: Vec<String> = metrics
             .membership_config
             .membership()
@@ -242,15 +270,7 @@ pub(crate) async fn run(core: Arc<Core>) {
         let greetings = others.iter().map(|address| core.greet(address));
         for answer in futures_util::future::join_all(greetings).await {
             let Ok((answer, _)) = answer else { continue };
-            // A node that is joining hears the same from members that lag behind.
-            let newer = if was_member {
-                answer.membership_index > own_index
-            } else {
-                answer.membership_index >= own_index && was_taken_in
-            };
-            let removed = answer.standing == i32::from(Standing::Removed)
-                && answer.cluster == core.peers.cluster();
-            if removed && newer {
+            if answer.cluster == core.peers.cluster() && asker.is_removed_by(&answer) {
                 core.halt_removed(&answer.name);
                 return;
             }
@@ -263,5 +283,36 @@ pub(crate) async fn run(core: Arc<Core>) {
                 .get_node(id)
                 .is_some()
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(standing: Standing, membership_index: u64) -> Hello {
+        Hello {
+            standing: standing.into(),
+            membership_index,
+            ..Hello::default()
+        }
+    }
+
+    #[test]
+    fn a_node_is_removed_by_a_later_membership_than_the_one_that_it_is_in() {
+        let asker = |is_member, was_taken_in| Asker {
+            membership_index: 7,
+            is_member,
+            was_taken_in,
+        };
+        let removed_at = |asker: &Asker| {
+            (5..10).find(|index| asker.is_removed_by(&answer(Standing::Removed, *index)))
+        };
+        assert_eq!(removed_at(&asker(true, true)), Some(8), "a member");
+        assert_eq!(removed_at(&asker(false, true)), Some(7), "it was one");
+        assert_eq!(removed_at(&asker(false, false)), None, "it is joining");
+        for standing in [Standing::Voter, Standing::Learner, Standing::OtherId] {
+            assert!(!asker(true, true).is_removed_by(&answer(standing, 9)));
+        }
     }
 }

@@ -267,3 +267,27 @@ impl Core {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_as_old_as_the_last_round_that_it_has_caught_up_with() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut freshness = Freshness::default();
+        freshness.round(at(1), 10, 9);
+        assert_eq!(freshness.caught_up, None, "it lacks what was acknowledged");
+        freshness.settle(10);
+        assert_eq!(freshness.caught_up, Some(at(1)), "when the round began");
+        freshness.round(at(2), 12, 11);
+        freshness.round(at(3), 14, 11);
+        assert_eq!(freshness.caught_up, Some(at(1)));
+        freshness.settle(13);
+        assert_eq!(freshness.caught_up, Some(at(2)));
+        freshness.round(at(4), 14, 14);
+        freshness.settle(20);
+        assert_eq!(freshness.caught_up, Some(at(4)));
+    }
+}

@@ -417,4 +417,39 @@ mod tests {
         assert!(carries_what_follows(&request(Some(9), 0), 10));
         assert!(carries_what_follows(&request(Some(8), 2), 10));
     }
+
+    #[test]
+    fn a_follower_that_answers_what_it_was_not_sent_is_not_believed() {
+        use wire::append_response::Result as Kind;
+        let at = |index| wire::LogId {
+            term: 1,
+            leader: 1,
+            index,
+        };
+        let flushed = |index| {
+            Kind::Flushed(wire::Flushed {
+                log_id: Some(at(index)),
+            })
+        };
+        let higher = |term| {
+            Kind::HigherVote(wire::Vote {
+                term,
+                node: 2,
+                committed: false,
+            })
+        };
+        let sent = Sent::default();
+        let believed = |result| sent.result(wire::AppendResponse { result }).is_ok();
+        for answer in [flushed(0), Kind::Conflict(at(0)), higher(2)] {
+            assert!(!believed(Some(answer)), "before anything was sent");
+        }
+        sent.note(&request(Some(3), 2));
+        for answer in [flushed(5), Kind::Conflict(at(3)), higher(2)] {
+            assert!(believed(Some(answer)));
+        }
+        for answer in [flushed(6), Kind::Conflict(at(6)), higher(1 << 40)] {
+            assert!(!believed(Some(answer)), "{answer:?}");
+        }
+        assert!(!believed(None));
+    }
 }

@@ -54,6 +54,8 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::wire::proposal::Kind;
 
@@ -79,6 +81,17 @@ mod tests {
         drop(second);
         assert!(budget.try_take(&command(6 << 10)).is_some());
         drop(small);
+    }
+
+    #[test]
+    fn what_others_forward_waits_until_there_is_room() {
+        let budget = Budget::new(10 << 10);
+        let large = command(6 << 10);
+        let take = || budget.take(Some(&large)).now_or_never().flatten();
+        let first = take().unwrap();
+        assert!(take().is_none());
+        drop(first);
+        assert!(take().is_some());
     }
 
     #[test]

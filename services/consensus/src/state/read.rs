@@ -220,6 +220,28 @@ mod tests {
         }
     }
 
+    /// The time rests: the thread is never done with its transaction before the second one comes.
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_comes_during_another_sees_what_was_committed_meanwhile() {
+        fn count(state: &Connection) -> rusqlite::Result<u32> {
+            state.query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+        }
+        let (_folder, readers) = readers();
+        let writer = database::open(&readers.path, Role::State).unwrap();
+        writer.execute_batch("CREATE TABLE t (a INTEGER)").unwrap();
+        let (answer, second) = oneshot::channel();
+        let queue = Arc::clone(&readers);
+        let first = read(Arc::clone(&readers), move |state| {
+            let before = count(state)?;
+            writer.execute("INSERT INTO t VALUES (1)", [])?;
+            let job: Job = Box::new(move |state| drop(answer.send(state.and_then(count))));
+            lock(&queue.queue).jobs.push_back(job);
+            Ok((before, count(state)?))
+        });
+        assert_eq!(first.await, Ok((0, 0)), "of one moment");
+        assert_eq!(second.await.unwrap(), Ok(1));
+    }
+
     #[tokio::test]
     async fn a_burst_after_a_rest_starts_no_more_threads_than_one_without() {
         let (_folder, readers) = readers();

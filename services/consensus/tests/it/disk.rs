@@ -1,9 +1,9 @@
 //! Disks that run full, and are made room on again.
 
-use consensus::ProposeError;
 use consensus::testing::pretend_free;
+use consensus::{ProposeError, Settings};
 
-use crate::harness::{Field, eventually, pause};
+use crate::harness::{Field, eventually, pause, quick};
 use crate::register::{add, set};
 
 /// Beside a headroom of 256 MiB.
@@ -79,7 +79,15 @@ fn a_leader_without_room_hands_over_to_one_that_has_some() {
 
 #[test]
 fn a_leader_without_room_hands_over_to_nobody_who_has_none_either() {
-    let field = Field::formed(3);
+    // Leadership is not to move for any other reason.
+    let field = Field::formed_with(
+        3,
+        &Settings {
+            election_timeout_ms_min: 4_000,
+            election_timeout_ms_max: 5_000,
+            ..quick()
+        },
+    );
     let leader = field.leader();
     for step in 1..3 {
         let_free(&field, (leader + step) % 3, Some(LOW));

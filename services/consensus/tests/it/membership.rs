@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use consensus::testing::{LogIo as _, Record, SqliteLog, wire};
-use consensus::{ClusterCommand, run_command};
+use consensus::{ClusterCommand, ProposeError, run_command};
 use prost::Message as _;
 
 use crate::caller::{Caller, hello, id_of};
@@ -184,6 +184,40 @@ fn a_graceful_stop_of_the_leader_fails_no_write() {
         "one election, which the old leader asked for"
     );
     field.nodes[leader].crash();
+}
+
+#[test]
+fn a_graceful_stop_of_a_node_that_is_alone_leaves_no_outcome_open() {
+    let mut field = Field::formed(1);
+    let node = &field.nodes[0];
+    let writers: Vec<_> = (0..4)
+        .map(|_| {
+            let seat = node.seat();
+            std::thread::spawn(move || {
+                let mut acknowledged = 0;
+                loop {
+                    let command = add("sum", 1);
+                    let written =
+                        seat.ask(|cluster| async move { cluster.propose(&command).await });
+                    match written.expect("the node is there") {
+                        Ok(_) => acknowledged += 1,
+                        Err(error) => return (acknowledged, error),
+                    }
+                }
+            })
+        })
+        .collect();
+    node.wait_for("writes", |cluster| cluster.status().applied_index > 50);
+    node.block_on(node.cluster().shutdown());
+    let mut sum = 0;
+    for writer in writers {
+        let (acknowledged, error) = writer.join().unwrap();
+        assert!(matches!(error, ProposeError::Halted(_)), "{error:?}");
+        sum += acknowledged;
+    }
+    field.nodes[0].crash();
+    field.start_all();
+    assert_eq!(field.nodes[0].read("sum"), Some(sum));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use consensus::ProposeError;
 use consensus::testing::Power;
 
 use crate::harness::{Field, Seat};
@@ -107,6 +108,23 @@ fn a_disk_that_lies_about_syncing_is_caught_by_the_same_look() {
     field.start_all();
     let lost = lost(&field, &acknowledged);
     assert!(!lost.is_empty(), "nothing was lost of {acknowledged:?}");
+}
+
+#[test]
+fn nobody_knows_what_became_of_a_write_whose_sync_has_failed() {
+    let mut field = Field::new();
+    let power = Power::on();
+    field.add_node(crate::harness::quick()).power = Some(power.clone());
+    field.start_all();
+    let node = &field.nodes[0];
+    assert_eq!(node.propose(&add("sum", 1)).unwrap(), 1);
+    power.fail_next_sync();
+    let refused = node.propose(&add("sum", 1)).unwrap_err();
+    assert!(matches!(refused, ProposeError::Unknown(_)), "{refused:?}");
+    node.halted();
+    // Once it has stopped, what comes has certainly no effect.
+    let refused = node.propose(&add("sum", 1)).unwrap_err();
+    assert!(matches!(refused, ProposeError::Halted(_)), "{refused:?}");
 }
 
 #[test]

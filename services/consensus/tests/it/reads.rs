@@ -119,6 +119,12 @@ fn a_leader_that_was_cut_off_answers_no_linearizable_read_and_acknowledges_no_wr
     field.nodes[0].propose(&set("a", 1)).unwrap();
     let old = field.leader();
     field.wires().isolate(old, 3);
+    // Even before another can lead: a clock is not trusted with what only a majority knows.
+    let answer = read(&field.nodes[old], Consistency::Linearizable);
+    assert!(
+        matches!(answer, Err(ReadError::NoLeader { .. })),
+        "{answer:?}"
+    );
     let new = field.leader_among(|place| place != old);
     field.nodes[new].propose(&add("a", 1)).unwrap();
     assert!(field.nodes[old].cluster().leads(), "it cannot know better");
