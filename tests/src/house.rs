@@ -7,9 +7,11 @@
 //! | [`purity`] | domain modules know no runtime, no clock, no dice, and nothing that stands around them |
 //! | [`sources`] | nothing unfinished or skipped; file names and sizes; products stay out of shared crates |
 //! | [`documents`] | links, anchors and `make` commands in Markdown lead somewhere |
+//! | [`deployment`] | images, compose files and stacks say what the catalogue says |
 //! | [`portability`] | no path of one machine and no registry's host name |
 //! | [`diagram`] | the crate diagram in ARCHITECTURE.md is what Cargo says |
 
+pub mod deployment;
 pub mod diagram;
 pub mod documents;
 pub mod layers;
@@ -90,6 +92,7 @@ const RULES: &[Rule] = &[
     documents::make_commands_exist,
     portability::no_path_or_host_of_one_machine,
     diagram::is_up_to_date,
+    deployment::containers_follow_the_catalogue,
 ];
 
 /// One place where a rule is broken.

@@ -25,6 +25,7 @@ mod it {
     mod cli_commands;
     mod cluster;
     mod cluster_backup;
+    mod cluster_backup_drill;
     mod cluster_backup_forged;
     mod cluster_backup_store;
     mod cluster_cosigning;

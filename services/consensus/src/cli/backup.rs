@@ -1,11 +1,11 @@
-//! `backup now|list|verify|restore`: the same in every binary that stands on this core.
+//! `backup now|list|verify|restore|drill`: the same in every binary that stands on this core.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use kit::backup::{self, BackupError, Job, Manifest, Target};
+use kit::backup::{self, BackupError, Job, Manifest, Schedule, Target};
 use serde_json::json;
 
 /// Makes, lists, checks and restores backups.
@@ -44,6 +44,15 @@ pub enum BackupCommand {
         #[arg(long)]
         into: PathBuf,
     },
+    /// Show that the newest can be restored: do it, check everything, and remove what was made
+    Drill {
+        /// Where, and how it is told of
+        #[command(flatten)]
+        place: Place,
+        /// Again and again, at these times in UTC: cron syntax, or @hourly, @daily, @weekly
+        #[arg(long, value_name = "CRON")]
+        schedule: Option<String>,
+    },
 }
 
 /// Where backups are, and how they are told of.
@@ -63,8 +72,40 @@ pub struct Place {
 /// # Errors
 /// What is wrong and what to do, as a sentence for people.
 pub async fn run(job: &Job, next: &str, command: BackupCommand) -> Result<(), String> {
+    if let BackupCommand::Drill {
+        place,
+        schedule: Some(schedule),
+    } = &command
+    {
+        return drills(job, place, schedule).await;
+    }
     print!("{}", output(job, next, command).await?);
     Ok(())
+}
+
+/// Drills at set times, for as long as there are any; one that fails is told of, and does not end it.
+async fn drills(job: &Job, place: &Place, schedule: &str) -> Result<(), String> {
+    let schedule = Schedule::parse(schedule).map_err(said)?;
+    let target = target(job, place)?;
+    while schedule.due().await.is_some() {
+        match drill(job, &target, place).await {
+            Ok(told) => print!("{told}"),
+            Err(reason) => eprintln!("the drill failed: {reason}"),
+        }
+        drop(std::io::stdout().flush());
+    }
+    Err("the schedule has no time to come".to_owned())
+}
+
+/// Restores the newest backup into the scratch folder, as `restore` does, and removes it.
+async fn drill(job: &Job, target: &Target, place: &Place) -> Result<String, String> {
+    let name = named(job, target, None).await?;
+    backup::clear_scratch(&job.scratch).map_err(said)?;
+    let source = Arc::clone(&job.source);
+    let restored = backup::restore(target, source, &name, &job.scratch.join("drill")).await;
+    end_progress();
+    backup::clear_scratch(&job.scratch).map_err(said)?;
+    Ok(told("restored in a drill", &restored.map_err(said)?, place))
 }
 
 async fn output(job: &Job, next: &str, command: BackupCommand) -> Result<String, String> {
@@ -100,6 +141,7 @@ async fn output(job: &Job, next: &str, command: BackupCommand) -> Result<String,
             let told = told("restored", &manifest, &place);
             Ok(format!("{told}into {}: {}\n", into.display(), next))
         }
+        BackupCommand::Drill { place, .. } => drill(job, &target(job, &place)?, &place).await,
     }
 }
 

@@ -97,6 +97,13 @@ impl Schedule {
             .ok()
             .map(|next| next.timestamp())
     }
+
+    /// Waits for the next time, as the clock has it, and gives it; `None` where there is none.
+    pub async fn due(&self) -> Option<Timestamp> {
+        let next = self.next_after(clock::now())?;
+        reach(next).await;
+        Some(next)
+    }
 }
 
 /// Whether it is this process that makes the next backup.

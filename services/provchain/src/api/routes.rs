@@ -283,7 +283,7 @@ const ROUTES: &[Route] = &[
         .with(Shape::NEW.asks::<proofs::Consistency>().gives(json("ConsistencyProof")))
         .kept(PROOF),
     route(GET, "/api/v1/proofs/entries", Anybody, || get(proofs::entries), "A proof file of some entries")
-        .with(Shape::NEW.asks::<proofs::Entries>().gives(of::<ProofFile>()).fails(&[404, 410]))
+        .with(Shape::NEW.asks::<proofs::Entries>().gives(of::<ProofFile>()).fails(&[404]))
         .kept(PROOF),
     route(GET, "/api/v1/trace/{epc}", Anybody, || get(trace::trace), "Where a thing came from or went")
         .with(Shape::NEW.asks::<question::Parameters>().gives(of::<Answer>()).gives(text("image/svg+xml")).gives(text("text/vnd.graphviz")).fails(&[404]))

@@ -1,6 +1,7 @@
 //! A real receiver of what subscribers are sent, on this machine.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -65,6 +66,30 @@ struct Kept {
     taken: Mutex<Vec<Delivery>>,
     /// Everything that came, whatever became of it.
     calls: Mutex<usize>,
+    hanging: Hanging,
+}
+
+/// How many callers wait for an answer that does not come: now, and at most.
+#[derive(Default)]
+struct Hanging {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl Hanging {
+    /// Never answers; ends with its caller's patience.
+    async fn hang(&self) -> Response {
+        struct Caller<'a>(&'a Hanging);
+        impl Drop for Caller<'_> {
+            fn drop(&mut self) {
+                self.0.now.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        let _caller = Caller(self);
+        self.most.fetch_max(now, Ordering::SeqCst);
+        std::future::pending().await
+    }
 }
 
 impl Receiver {
@@ -82,6 +107,7 @@ impl Receiver {
             behaviour: Mutex::new(Behaviour::Answer(200)),
             taken: Mutex::default(),
             calls: Mutex::default(),
+            hanging: Hanging::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a listener");
@@ -113,6 +139,14 @@ impl Receiver {
 
     pub fn calls(&self) -> usize {
         *self.kept.calls.lock().unwrap()
+    }
+
+    /// How many callers hang at a time at most, while so many call.
+    pub async fn hanging_at_most(&self, calls: usize) -> usize {
+        let hanging = &self.kept.hanging;
+        hanging.most.store(0, Ordering::SeqCst);
+        self.until_called(self.calls() + calls).await;
+        hanging.most.load(Ordering::SeqCst)
     }
 
     /// The ids of all events that were taken, in their order.
@@ -160,7 +194,7 @@ async fn take(State(kept): State<Arc<Kept>>, headers: HeaderMap, body: Bytes) ->
         Behaviour::Redirect(to) => {
             (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response()
         }
-        Behaviour::Hang => std::future::pending().await,
+        Behaviour::Hang => kept.hanging.hang().await,
         Behaviour::Endless => {
             take();
             let chunk = Bytes::from(vec![b' '; 1 << 16]);
