@@ -4,8 +4,14 @@
 
 #[path = "containers/cluster.rs"]
 mod cluster;
+#[path = "containers/compose.rs"]
+mod compose;
 #[path = "containers/image.rs"]
 mod image;
+#[path = "containers/machines.rs"]
+mod machines;
+#[path = "containers/strategies.rs"]
+mod strategies;
 
 use cluster::{Cluster, Node};
 use image::Ledger;

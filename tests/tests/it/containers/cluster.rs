@@ -347,7 +347,7 @@ impl Node {
 }
 
 /// Tries until it succeeds.
-async fn eventually<T, E: std::fmt::Debug>(
+pub async fn eventually<T, E: std::fmt::Debug>(
     what: &str,
     attempt: impl AsyncFn() -> Result<T, E>,
 ) -> T {

@@ -29,10 +29,22 @@ impl Ledger {
             let built = Command::new(script)
                 .arg("provchain")
                 .env("BINARIES", folder)
+                .env("SBOM", "no")
                 .output();
             let image = printed(built).trim().to_owned();
             Self { binary, image }
         })
+    }
+
+    /// Gives the image another tag, which is the caller's to remove.
+    pub fn tag(&self, tag: &str) -> String {
+        let name = format!("trivet/provchain:{tag}");
+        printed(
+            Command::new("docker")
+                .args(["tag", &self.image, &name])
+                .output(),
+        );
+        tag.to_owned()
     }
 
     /// The documents of a supply chain with as many events, `batch` in each.
@@ -77,14 +89,14 @@ fn binary() -> PathBuf {
     binary
 }
 
-fn root() -> &'static Path {
+pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("tests lie in the repository")
 }
 
 /// The standard output of a command that must succeed.
-fn printed(output: std::io::Result<Output>) -> String {
+pub fn printed(output: std::io::Result<Output>) -> String {
     let output = output.expect("a program");
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {complaint}", output.status);
