@@ -13,9 +13,11 @@ mod drained;
 mod guarded;
 mod layer;
 mod limits;
+mod range;
 
 pub use connection::Connection;
 pub use limits::Limits;
+pub use range::AddressRange;
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 

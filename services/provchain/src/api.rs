@@ -111,7 +111,7 @@ pub struct Shared {
     /// Answers that are kept.
     pub(crate) cache: Cache,
     listeners: Arc<Semaphore>,
-    trusted_proxies: Vec<std::net::IpAddr>,
+    trusted_proxies: Vec<kit::serve::AddressRange>,
     rate: RateLimit,
     logins: RateLimit,
     hashing: Arc<Semaphore>,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use kit::backup::{BackupSettings, Target};
 use kit::rate::RateSettings;
-use kit::serve::Limits;
+use kit::serve::{AddressRange, Limits};
 use kit::settings::{Invalid, Names, Secret};
 use kit::telemetry::TelemetrySettings;
 use kit::tls::TlsSettings;
@@ -63,9 +63,9 @@ pub struct Settings {
     pub cache: CacheSettings,
     /// How often one user, or one address without a token, may ask.
     pub rate: RateSettings,
-    /// Addresses of proxies that are believed when they say whom they speak for
-    /// (`X-Forwarded-For`).
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses of proxies, and ranges of them (`172.16.0.0/12`), that are believed when they say whom
+    /// they speak for (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<AddressRange>,
     /// Backups of the ledger, made by the node that leads.
     pub backup: BackupSettings,
     /// Backups of the keys of subjects, which never lie where those of the ledger do: together they

@@ -269,9 +269,7 @@ fn differences(service: &Value, role: &Role) -> Vec<String> {
         if !role.reads(variable) {
             wrong.push(format!("{} does not read {variable}", role.binary));
         }
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
+        let value = said(value);
         if let Some(fixed) = role.fixed(variable).filter(|fixed| *fixed != value) {
             wrong.push(format!("{variable} is {value} instead of {fixed}"));
         }
@@ -311,14 +309,26 @@ fn differences(service: &Value, role: &Role) -> Vec<String> {
             resources.open_files.to_string(),
         ),
     ] {
-        let found = found
-            .as_str()
-            .map_or_else(|| found.to_string(), str::to_owned);
+        let found = said(found);
         if found != wanted {
             wrong.push(format!("{what} is {found} instead of {wanted}"));
         }
     }
     wrong
+}
+
+/// What a value is where no variable says otherwise.
+fn said(value: &Value) -> String {
+    let text = value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned);
+    let default = text
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    match default.and_then(|rest| rest.split_once(":-")) {
+        Some((_, default)) => default.to_owned(),
+        None => text,
+    }
 }
 
 /// The port inside the container, of either way to write it.
@@ -386,7 +396,7 @@ services:
       LEDGER_SECRET_FILE: /run/secrets/it
     ports: ["8081:8080", { target: 9090, published: 9091 }]
     volumes: ["data:/var/lib/ledger"]
-    ulimits: { nofile: 65536 }
+    ulimits: { nofile: "${OPEN_FILES:-65536}" }
     deploy: { resources: { limits: { cpus: "1.0", memory: 1024M } } }
   proxy:
     image: nginx:alpine

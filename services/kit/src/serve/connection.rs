@@ -24,7 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::{
-    Limits,
+    AddressRange, Limits,
     activity::{Activity, Counted, Watched},
     guarded::Guarded,
 };
@@ -63,9 +63,9 @@ impl Connection {
     /// which say last in `X-Forwarded-For` whom they speak for. What a client writes there itself
     /// stands before, and is not believed.
     #[must_use]
-    pub fn client(&self, headers: &http::HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+    pub fn client(&self, headers: &http::HeaderMap, proxies: &[AddressRange]) -> IpAddr {
         let remote = self.remote.ip().to_canonical();
-        if !proxies.contains(&remote) {
+        if !proxies.iter().any(|proxy| proxy.contains(remote)) {
             return remote;
         }
         let mut named = headers.get_all("x-forwarded-for").iter().rev();
@@ -285,7 +285,7 @@ mod tests {
             tls: false,
             peer_certificate: None,
         };
-        let proxies = ["10.0.0.1".parse().expect("an address")];
+        let proxies = ["10.0.0.1/32".parse().expect("an address")];
         let mut headers = http::HeaderMap::new();
         let forwarded = "203.0.113.9, 198.51.100.7";
         headers.insert("x-forwarded-for", HeaderValue::from_static(forwarded));

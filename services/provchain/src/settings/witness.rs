@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use kit::rate::RateSettings;
-use kit::serve::Limits;
+use kit::serve::{AddressRange, Limits};
 use kit::settings::{Invalid, Names};
 use kit::telemetry::TelemetrySettings;
 use kit::tls::TlsSettings;
@@ -36,9 +36,9 @@ pub struct WitnessSettings {
     pub ca_file: Option<PathBuf>,
     /// How often one address may ask.
     pub rate: RateSettings,
-    /// Addresses of proxies that are believed when they say whom they speak for
-    /// (`X-Forwarded-For`).
-    pub trusted_proxies: Vec<IpAddr>,
+    /// Addresses of proxies, and ranges of them (`172.16.0.0/12`), that are believed when they say whom
+    /// they speak for (`X-Forwarded-For`).
+    pub trusted_proxies: Vec<AddressRange>,
     /// Limits of the listener.
     pub limits: Limits,
     /// Certificates.

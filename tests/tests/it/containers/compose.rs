@@ -32,6 +32,8 @@ impl Project {
             ("NODE_BIND", bind),
             ("HTTP_BIND", bind),
             ("TAG", &tag),
+            // A container may be refused more.
+            ("OPEN_FILES", "16384"),
             // What there is no image of here is left out.
             ("COMPOSE_PROFILES", ""),
         ];
