@@ -198,7 +198,7 @@ impl Dashboard {
             for target in panel["targets"].as_array().expect("targets") {
                 let expr = target["expr"].as_str().expect("an expr");
                 let expr = expr
-                    .replace("$__rate_interval", "30s")
+                    .replace("$__rate_interval", "5m")
                     .replace("$job", self.job());
                 assert!(!expr.contains('$'), "{title}: a variable is left in {expr}");
                 queries.push(Query {

@@ -132,7 +132,7 @@ impl Scene {
     pub async fn use_it(&mut self, prometheus: &Prometheus) {
         for happening in [
             "job:http_requests:rate5m{job=\"provchain\"} > 0",
-            "rate(consensus_log_sync_seconds_count[30s]) > 0",
+            "rate(consensus_log_sync_seconds_count[5m]) > 0",
         ] {
             until(&format!("there is {happening}"), async || {
                 // Known events are written again, as repeated ones.
