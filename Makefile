@@ -98,6 +98,7 @@ test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones
 	@infra/scripts/setup.sh strace
 	@infra/scripts/setup.sh chromium
 	@infra/scripts/setup.sh redis
+	@infra/scripts/setup.sh prometheus
 	@$(step) "tests" cargo test --workspace --no-fail-fast -- --skip soak:: $(skip_containers)
 
 .PHONY: test-containers
@@ -107,6 +108,11 @@ test-containers: setup docker ## Run only the tests in containers
 .PHONY: test-conformance
 test-conformance: setup ## Run the published suites: [RDF_CANON_SUITE=…] [GS1_EPCIS_SUITE=…] [MERKLE_SUITE=…] [EVENT_HASH_SUITE=…] (checkouts)
 	@infra/scripts/conformance.sh
+
+.PHONY: test-monitoring
+test-monitoring: setup ## Test the rules, dashboards and alerts, with a real Prometheus and Alertmanager
+	@infra/scripts/setup.sh prometheus
+	@infra/scripts/named-tests.sh monitoring
 
 .PHONY: test-newcomer
 test-newcomer: ## Follow the README in a bare Debian container: up, its commands, down, test (long)

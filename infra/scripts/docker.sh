@@ -51,8 +51,7 @@ drop_stale_pid_files() {
   done
 }
 
-# Debian before trixie has neither plugin in the form that the engine wants. Trixie's need only
-# libc: fetched by a private apt configuration from the mirror that this machine uses itself.
+# Debian before trixie has neither plugin in the form that the engine wants.
 install_plugins() {
   docker compose version >/dev/null 2>&1 && docker buildx version >/dev/null 2>&1 && return
   say "installing docker compose and docker buildx"
@@ -65,22 +64,12 @@ install_plugins() {
 }
 
 install_plugins_of_trixie() {
-  local folder mirror
-  # shellcheck disable=SC2016 # apt fills these in
-  mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Identifier: Packages' |
-    sed -n 's/^bookworm //p' | head -n 1)
-  [ -n "$mirror" ] || die "apt knows no mirror of Debian bookworm"
+  local folder
   folder=$(mktemp -d)
   # shellcheck disable=SC2064 # the folder of now, not of later
   trap "rm -rf '$folder'" EXIT
   chmod 755 "$folder"
-  mkdir -p "$folder"/{parts,lists/partial,cache/archives/partial}
-  echo "deb $mirror trixie main" >"$folder/sources.list"
-  local apt=(apt-get -q -o "Dir::Etc::SourceList=$folder/sources.list"
-    -o "Dir::Etc::SourceParts=$folder/parts" -o "Dir::State::Lists=$folder/lists"
-    -o "Dir::Cache=$folder/cache" -o APT::Sandbox::User=root)
-  as_root "${apt[@]}" update >&2
-  (cd "$folder" && as_root "${apt[@]}" download docker-compose docker-buildx >&2)
+  download_of_trixie "$folder" docker-compose docker-buildx
   as_root dpkg --install "$folder"/docker-compose_*.deb "$folder"/docker-buildx_*.deb >&2
 }
 

@@ -29,3 +29,21 @@ apt_install() {
     -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
     install --no-install-recommends "$@" </dev/null >&2
 }
+
+# Downloads packages of Debian trixie into a folder, on Debian bookworm: for programs that need only
+# libc, by a private apt configuration, from the mirror that this machine uses itself.
+download_of_trixie() {
+  local folder=$1 mirror
+  shift
+  # shellcheck disable=SC2016 # apt fills these in
+  mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Identifier: Packages' |
+    sed -n 's/^bookworm //p' | head -n 1)
+  [ -n "$mirror" ] || die "apt knows no mirror of Debian bookworm"
+  mkdir -p "$folder/apt"/{parts,lists/partial,cache/archives/partial}
+  echo "deb $mirror trixie main" >"$folder/apt/sources.list"
+  local apt=(apt-get -q -o "Dir::Etc::SourceList=$folder/apt/sources.list"
+    -o "Dir::Etc::SourceParts=$folder/apt/parts" -o "Dir::State::Lists=$folder/apt/lists"
+    -o "Dir::Cache=$folder/apt/cache" -o APT::Sandbox::User=root)
+  as_root "${apt[@]}" update >&2
+  (cd "$folder" && as_root "${apt[@]}" download "$@" >&2)
+}

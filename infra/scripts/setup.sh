@@ -6,6 +6,8 @@
 #   setup.sh strace      what records the writes of a process, for the tests of power cuts
 #   setup.sh chromium    a browser without a window, for the tests of the pages
 #   setup.sh redis       a Redis for the tests of the cache, and no service of it
+#   setup.sh prometheus  Prometheus and Alertmanager with their tools, unpacked into $TOOLS, and no
+#                        service of them
 #   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -106,6 +108,36 @@ install_redis() {
   apt_install redis-tools
 }
 
+# Unpacked and not installed: the packages would start services, on ports that nodes and people use.
+# Bookworm's are too old for the configuration (`url_file` of a webhook); trixie's need only libc.
+install_prometheus() {
+  local tools=${TOOLS:-$PWD/target/tools} folder package
+  # The one thing that Alertmanager looks for in a fixed place.
+  local templates=/usr/share/prometheus/alertmanager
+  [ -x "$tools/prometheus/usr/bin/amtool" ] && [ -e "$templates/default.tmpl" ] && return
+  say "unpacking prometheus and alertmanager into $tools/prometheus: the tests of monitoring run them"
+  mkdir -p "$tools"
+  # Made beside its place, so that an interrupted try leaves nothing that looks whole.
+  folder=$(mktemp -d "$tools/prometheus.XXXXXX")
+  # shellcheck disable=SC2064 # the folder of now, not of later
+  trap "as_root rm -rf '$folder'" EXIT
+  local packages=(prometheus prometheus-alertmanager)
+  # shellcheck source=/dev/null
+  if [ "$(. /etc/os-release && echo "$ID-${VERSION_CODENAME:-}")" = debian-bookworm ]; then
+    download_of_trixie "$folder" "${packages[@]}" promtool
+  else
+    as_root apt-get -qq update >&2
+    # Debian has had promtool in a package of its own since trixie.
+    if apt-cache show promtool >/dev/null 2>&1; then packages+=(promtool); fi
+    (cd "$folder" && apt-get -q download "${packages[@]}" >&2)
+  fi
+  for package in "$folder"/*.deb; do dpkg-deb --extract "$package" "$folder/unpacked"; done
+  as_root mkdir -p "$templates"
+  as_root cp "$folder/unpacked$templates"/*.tmpl "$templates"
+  rm -rf "$tools/prometheus"
+  mv "$folder/unpacked" "$tools/prometheus"
+}
+
 install_cargo_deny() {
   local tools=${TOOLS:-$PWD/target/tools}
   [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
@@ -125,6 +157,7 @@ case "${1:-}" in
   strace) install_strace ;;
   chromium) install_chromium ;;
   redis) install_redis ;;
+  prometheus) install_prometheus ;;
   cargo-deny) install_cargo_deny ;;
   *) die "unknown tool: $1" ;;
 esac

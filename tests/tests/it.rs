@@ -4,3 +4,5 @@
 mod containers;
 #[path = "it/house.rs"]
 mod house;
+#[path = "it/monitoring.rs"]
+mod monitoring;

@@ -1,5 +1,6 @@
 //! Where a node and its cluster stand: for people, for machines, for graphs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,6 +219,7 @@ pub(crate) async fn run_upkeep(core: Arc<Core>) {
     let interval = Duration::from_secs(settings.snapshot_interval_s);
     let mut last_snapshot = (tokio::time::Instant::now(), core.log.appended_bytes());
     let mut applied_before = None;
+    let mut peers = BTreeSet::new();
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -225,7 +227,7 @@ pub(crate) async fn run_upkeep(core: Arc<Core>) {
         if core.halted().is_some() {
             return;
         }
-        record(&core);
+        record(&core, &mut peers);
         let (at, bytes) = last_snapshot;
         let appended = core.log.appended_bytes();
         let due = appended - bytes >= settings.snapshot_bytes
@@ -274,7 +276,7 @@ fn cannot_checkpoint(core: &Core, error: &std::io::Error) {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers for graphs")]
-fn record(core: &Core) {
+fn record(core: &Core, peers: &mut BTreeSet<String>) {
     let status = core.status();
     metrics::gauge!("consensus_term").set(status.term as f64);
     for role in [
@@ -300,11 +302,59 @@ fn record(core: &Core) {
     metrics::gauge!("consensus_state_wal_bytes").set(core.state.wal_bytes() as f64);
     metrics::gauge!("consensus_members").set(status.members.len() as f64);
     metrics::gauge!("consensus_machine_version").set(f64::from(status.version));
-    for member in &status.members {
-        let labels = [("peer", member.name.clone())];
-        metrics::gauge!("consensus_peer_reachable", &labels).set(f64::from(member.reachable));
-        if let Some(lag) = member.lag {
-            metrics::gauge!("consensus_peer_lag_entries", &labels).set(lag as f64);
-        }
+    record_peers(&status.members, peers);
+}
+
+/// What nobody knows (any more): a gauge cannot be taken back, and its last value would stand for ever.
+const UNKNOWN: f64 = f64::NAN;
+
+/// Tells of the members, and takes back what was told of those that were members before.
+#[expect(clippy::cast_precision_loss, reason = "numbers for graphs")]
+fn record_peers(members: &[MemberStatus], told: &mut BTreeSet<String>) {
+    let tell = |name: &str, reachable: f64, lag: f64| {
+        let labels = [("peer", name.to_owned())];
+        metrics::gauge!("consensus_peer_reachable", &labels).set(reachable);
+        metrics::gauge!("consensus_peer_lag_entries", &labels).set(lag);
+    };
+    let now: BTreeSet<String> = members.iter().map(|member| member.name.clone()).collect();
+    for name in told.difference(&now) {
+        tell(name, UNKNOWN, UNKNOWN);
+    }
+    for member in members {
+        let lag = member.lag.map_or(UNKNOWN, |lag| lag as f64);
+        tell(&member.name, f64::from(member.reachable), lag);
+    }
+    *told = now;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_forget_the_lag_once_another_leads_and_a_member_once_it_is_removed() {
+        let told = kit::metrics::install();
+        let member = |lag| MemberStatus {
+            name: "forgotten".to_owned(),
+            id: String::new(),
+            address: String::new(),
+            voter: true,
+            reachable: false,
+            round_trip_ms: None,
+            lag,
+            version_supported: None,
+        };
+        let mut peers = BTreeSet::new();
+        let mut says = |members: &[MemberStatus], reachable: &str, lag: &str| {
+            record_peers(members, &mut peers);
+            let text = told.render();
+            for (name, value) in [("reachable", reachable), ("lag_entries", lag)] {
+                let line = format!("consensus_peer_{name}{{peer=\"forgotten\"}} {value}\n");
+                assert!(text.contains(&line), "{line} is not in\n{text}");
+            }
+        };
+        says(&[member(Some(7))], "0", "7");
+        says(&[member(None)], "0", "NaN");
+        says(&[], "NaN", "NaN");
     }
 }

@@ -130,8 +130,9 @@ pub struct Job {
 /// fails is logged, counted, and a warning in the health; the next is made when it is due.
 ///
 /// Metrics: `backup_last_success_timestamp_seconds` (of the newest one in the target, whichever node
-/// made it), `backup_runs_total{result}`, `backup_duration_seconds`, `backup_size_bytes`, each with
-/// the `service`.
+/// made it), `backup_next_timestamp_seconds` (when the one after it is due), `backup_runs_total{result}`,
+/// `backup_last_failure_timestamp_seconds`, `backup_duration_seconds`, `backup_size_bytes`, each with
+/// the `service`. Of what several nodes say of one service, the greatest counts.
 ///
 /// # Errors
 /// A schedule that cannot be used.
@@ -259,6 +260,7 @@ impl Rounds {
             Err(error) => {
                 tracing::error!(%error, service = self.job.service, "the backup failed");
                 self.standing.set(Standing::Failed);
+                self.tell("backup_last_failure_timestamp_seconds", now);
             }
         }
     }
@@ -314,17 +316,23 @@ impl Rounds {
         Ok(manifest)
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "seconds since 1970 and sizes of files fit a double"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "sizes of files fit a double")]
     fn state(&self, newest: &Manifest) {
-        let service = || self.job.service.clone();
-        metrics::gauge!("backup_last_success_timestamp_seconds", "service" => service())
-            .set(newest.created_at.as_second() as f64);
-        metrics::gauge!("backup_size_bytes", "service" => service())
+        self.tell("backup_last_success_timestamp_seconds", newest.created_at);
+        if let Some(next) = self.schedule.next_after(newest.created_at) {
+            self.tell("backup_next_timestamp_seconds", next);
+        }
+        metrics::gauge!("backup_size_bytes", "service" => self.job.service.clone())
             .set(newest.size_bytes() as f64);
         self.standing.set(Standing::Made(newest.created_at));
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "seconds since 1970 fit a double"
+    )]
+    fn tell(&self, metric: &'static str, time: Timestamp) {
+        metrics::gauge!(metric, "service" => self.job.service.clone()).set(time.as_second() as f64);
     }
 }
 
@@ -343,136 +351,4 @@ async fn reach(due: Timestamp) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::Path;
-
-    use serde_json::{Map, Value};
-
-    use super::super::SourceError;
-    use super::*;
-
-    fn next(pattern: &str, now: &str) -> Option<String> {
-        let schedule = Schedule::parse(pattern).expect("a schedule");
-        schedule
-            .next_after(now.parse().expect("a time"))
-            .map(|time| time.to_string())
-    }
-
-    #[test]
-    fn the_next_time_is_in_utc_and_never_now() {
-        assert_eq!(
-            next("@daily", "2026-02-28T12:00:00Z").as_deref(),
-            Some("2026-03-01T00:00:00Z")
-        );
-        assert_eq!(
-            next("@daily", "2026-03-01T00:00:00Z").as_deref(),
-            Some("2026-03-02T00:00:00Z")
-        );
-        assert_eq!(
-            next("30 3 * * 1", "2026-11-21T00:00:00Z").as_deref(),
-            Some("2026-11-23T03:30:00Z")
-        );
-    }
-
-    #[test]
-    fn a_time_that_never_comes_is_never_due() {
-        assert_eq!(next("0 0 30 2 *", "2026-01-01T00:00:00Z"), None);
-    }
-
-    #[test]
-    fn what_is_not_a_schedule_is_refused_with_what_would_be() {
-        let error = Schedule::parse("at dawn")
-            .expect_err("not a schedule")
-            .to_string();
-        assert!(
-            error.contains("\"at dawn\"") && error.contains("@daily"),
-            "{error}"
-        );
-    }
-
-    /// One file.
-    struct Salt;
-
-    impl Source for Salt {
-        fn snapshot(&self, into: &Path) -> Result<Map<String, Value>, SourceError> {
-            std::fs::write(into.join("salt"), "salt")?;
-            Ok(Map::new())
-        }
-
-        fn verify(&self, _: &Path, _: &Map<String, Value>) -> Result<(), SourceError> {
-            Ok(())
-        }
-    }
-
-    /// A node that backs up into `folder` every day.
-    fn rounds(folder: &Path, node: &str) -> Rounds {
-        let job = Job {
-            settings: BackupSettings {
-                target: Some(folder.join("backups").display().to_string()),
-                keep_days: 2,
-                keep_at_least: 1,
-                ..BackupSettings::default()
-            },
-            environment: Vec::new(),
-            source: Arc::new(Salt),
-            service: "pantry".to_owned(),
-            node: node.to_owned(),
-            scratch: folder.join("scratch"),
-        };
-        let turn: Turn = Arc::new(|| Box::pin(async { true }));
-        Rounds::new(job, turn).expect("a schedule")
-    }
-
-    /// The times of all backups, after a node has looked at `now`.
-    async fn times(rounds: &mut Rounds, now: &str) -> Vec<String> {
-        rounds.look(now.parse().expect("a time")).await;
-        let target = rounds.target.as_ref().expect("a target");
-        let backups = target.list().await.expect("listed").into_iter();
-        backups
-            .map(|backup| backup.created_at.to_string())
-            .collect()
-    }
-
-    #[tokio::test]
-    async fn what_is_due_is_made_once_by_whichever_node_has_the_turn_and_made_up_for_when_missed() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (mut one, mut other) = (rounds(folder.path(), "n1"), rounds(folder.path(), "n2"));
-        let first = "2026-03-01T05:00:00Z";
-        assert_eq!(times(&mut one, first).await, [first], "the first at once");
-        assert_eq!(times(&mut one, "2026-03-01T23:59:59Z").await, [first]);
-        // The turn moves over midnight: the next node makes it, and the one before hears of it.
-        let second = "2026-03-02T00:00:03Z";
-        assert_eq!(times(&mut other, second).await, [first, second]);
-        let later = "2026-03-02T00:00:05Z";
-        assert_eq!(times(&mut one, later).await, [first, second]);
-        // All were down for the next one: it is made up for as soon as one is back, and then the
-        // next is due at its time.
-        let third = "2026-03-03T04:00:00Z";
-        let mut back = rounds(folder.path(), "n1");
-        assert_eq!(times(&mut back, third).await, [first, second, third]);
-        assert_eq!(times(&mut back, "2026-03-03T23:00:00Z").await.len(), 3);
-        // What is older than two days goes; of each node one stays.
-        let fourth = "2026-03-04T00:00:00Z";
-        assert_eq!(times(&mut back, fourth).await, [second, third, fourth]);
-    }
-
-    #[tokio::test]
-    async fn what_failed_is_tried_again_at_the_next_time_and_not_before() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dead = folder.path().join("backups");
-        std::fs::write(&dead, "no folder").expect("written");
-        let mut rounds = rounds(folder.path(), "n1");
-        rounds
-            .look("2026-03-01T05:00:00Z".parse().expect("a time"))
-            .await;
-        assert_eq!(*rounds.standing.read(), Standing::Failed);
-        std::fs::remove_file(&dead).expect("removed");
-        rounds
-            .look("2026-03-01T06:00:00Z".parse().expect("a time"))
-            .await;
-        assert_eq!(*rounds.standing.read(), Standing::Failed);
-        let next = "2026-03-02T00:00:00Z";
-        assert_eq!(times(&mut rounds, next).await, [next]);
-        assert_ne!(*rounds.standing.read(), Standing::Failed);
-    }
-}
+mod tests;
