@@ -133,10 +133,9 @@ install_postgresql() {
   compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
   command -v postgres >/dev/null && return
   say "installing postgresql: the front door keeps its history in it"
-  [ -e /etc/postgresql-common/createcluster.conf ] || {
-    as_root mkdir -p /etc/postgresql-common
-    echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
-  }
+  apt_install_stopped postgresql-common
+  as_root sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' \
+    /etc/postgresql-common/createcluster.conf
   apt_install_stopped postgresql
 }
 
