@@ -169,7 +169,10 @@ impl Process {
         self.signal_all(Signal::KILL)?;
         self.ended().await;
         let gone = async {
-            while self.group().is_some_and(|group| test_kill_process_group(group).is_ok()) {
+            while self
+                .group()
+                .is_some_and(|group| test_kill_process_group(group).is_ok())
+            {
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
         };

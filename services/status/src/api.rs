@@ -81,7 +81,9 @@ async fn upstreams(State(Api(api)): State<Api>) -> Response {
 
 fn fresh(mut response: Response) -> Response {
     let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
     response
 }
 
@@ -119,7 +121,8 @@ async fn note(
 /// Whoever holds the operator's token may; without one nobody may.
 fn allow(headers: &HeaderMap, token: &Secret) -> Result<(), Problem> {
     if token.is_empty() {
-        let detail = "notes are written with `status incident note` here; no operator's token is set";
+        let detail =
+            "notes are written with `status incident note` here; no operator's token is set";
         return Err(Problem::new(StatusCode::FORBIDDEN).with_detail(detail));
     }
     let given = bearer_token(headers)?;

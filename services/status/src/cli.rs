@@ -60,9 +60,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
                 .run(&arguments.settings)
                 .await
                 .map(|()| ExitCode::SUCCESS),
-            Command::Standard(standard) => {
-                Ok(standard.run(&arguments.settings, Settings::health_url).await)
-            }
+            Command::Standard(standard) => Ok(standard
+                .run(&arguments.settings, Settings::health_url)
+                .await),
         }
     });
     outcome.unwrap_or_else(|error| {

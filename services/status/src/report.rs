@@ -195,7 +195,8 @@ impl<'a> Report<'a> {
     ) -> Self {
         let of = |now: &'a SystemNow| {
             let known = history.as_ref().ok();
-            let days = known.map(|history| history.days.get(&now.name).map_or(&[][..], Vec::as_slice));
+            let days =
+                known.map(|history| history.days.get(&now.name).map_or(&[][..], Vec::as_slice));
             SystemReport {
                 now,
                 uptime: days.and_then(uptime),
@@ -207,7 +208,10 @@ impl<'a> Report<'a> {
             interval_seconds,
             days,
             systems: live.systems.iter().map(of).collect(),
-            incidents: history.as_ref().ok().map(|known| known.incidents.as_slice()),
+            incidents: history
+                .as_ref()
+                .ok()
+                .map(|known| known.incidents.as_slice()),
             history: match history {
                 Ok(_) => Availability::Available,
                 Err(reason) => Availability::Missing { reason },
@@ -217,7 +221,10 @@ impl<'a> Report<'a> {
 }
 
 /// The share of questions that were answered well.
-#[expect(clippy::cast_precision_loss, reason = "a share, of less than 2^52 questions")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a share, of less than 2^52 questions"
+)]
 fn uptime(days: &[Day]) -> Option<f64> {
     let probes: i64 = days.iter().map(|day| day.probes).sum();
     let up: i64 = days.iter().map(|day| day.up).sum();
@@ -269,7 +276,11 @@ mod tests {
         assert_eq!(told["history"]["state"], "missing");
         assert_eq!(told["history"]["reason"], "away");
         assert_eq!(told["systems"][0]["health"], "up");
-        for absent in [&told["incidents"], &told["systems"][0]["days"], &told["systems"][0]["uptime"]] {
+        for absent in [
+            &told["incidents"],
+            &told["systems"][0]["days"],
+            &told["systems"][0]["uptime"],
+        ] {
             assert!(absent.is_null(), "{told}");
         }
     }
@@ -277,7 +288,11 @@ mod tests {
     #[test]
     fn uptime_is_the_share_of_good_answers() {
         let seen = live(&[true]);
-        let day = |probes, up| Day { day: "2026-12-01".to_owned(), probes, up };
+        let day = |probes, up| Day {
+            day: "2026-12-01".to_owned(),
+            probes,
+            up,
+        };
         let history = History {
             days: [("a".to_owned(), vec![day(3, 3), day(1, 0)])].into(),
             incidents: Vec::new(),

@@ -73,7 +73,11 @@ mod tests {
         streak.seen(false, at(6));
         assert_eq!(streak.verdict(3), Verdict::Down(at(4)));
         streak.seen(true, at(7));
-        assert_eq!(streak.verdict(3), Verdict::Undecided, "one success is not enough");
+        assert_eq!(
+            streak.verdict(3),
+            Verdict::Undecided,
+            "one success is not enough"
+        );
     }
 
     proptest! {

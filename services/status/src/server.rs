@@ -19,6 +19,9 @@ use crate::watch::{Prober, Watch};
 /// How often what is too old is deleted.
 const RETAIN_EVERY: Duration = Duration::from_secs(300);
 
+/// How long it waits before the first round.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
 /// What the last attempt to write a round came to: nothing, or why not.
 type Recorded = Arc<Mutex<Option<String>>>;
 
@@ -78,6 +81,8 @@ async fn watched(
     let mut ticks = interval(Duration::from_millis(settings.interval_ms));
     // A round that took long is followed by one, not by all that were missed.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Those that are started together with it have a moment to come up, itself among them.
+    tokio::time::sleep(FIRST_PAUSE).await;
     loop {
         ticks.tick().await;
         let round = watch.round(kit::clock::now()).await;
@@ -130,7 +135,7 @@ fn register(
     let live = watch.live();
     let longest = 3 * (settings.interval_ms + settings.probe_timeout_ms) + 10_000;
     health.register("watch", move || match live.borrow().at {
-        None => Check::not_ready("nobody has been asked yet"),
+        None => Check::warn("nobody has been asked yet"),
         Some(at) => {
             let age = kit::clock::now().duration_since(at).as_millis();
             if age > i128::from(longest) {

@@ -147,7 +147,9 @@ impl Node {
         let Some(address) = self.ask.strip_prefix("tcp://") else {
             return http(&self.ask, "ask").map(Address::Http);
         };
-        let port = address.rsplit_once(':').map(|(_, port)| port.parse::<u16>());
+        let port = address
+            .rsplit_once(':')
+            .map(|(_, port)| port.parse::<u16>());
         match port {
             Some(Ok(1..)) if address.len() <= TEXT_CHARACTERS_MAX => {
                 Ok(Address::Tcp(address.to_owned()))
@@ -221,9 +223,18 @@ mod tests {
             (json!({ "name": "n", "ask": "file:///etc/passwd" }), "ask"),
             (json!({ "name": "n", "ask": "http://u:p@h/" }), "password"),
             (json!({ "name": "n", "ask": "tcp://h" }), "tcp://host:port"),
-            (json!({ "name": "n", "ask": "tcp://h:0" }), "tcp://host:port"),
-            (json!({ "name": "n", "ask": "http://h/", "place": "a\nb" }), "place"),
-            (json!({ "name": "n", "ask": "http://h/", "port": 1 }), "unknown field"),
+            (
+                json!({ "name": "n", "ask": "tcp://h:0" }),
+                "tcp://host:port",
+            ),
+            (
+                json!({ "name": "n", "ask": "http://h/", "place": "a\nb" }),
+                "place",
+            ),
+            (
+                json!({ "name": "n", "ask": "http://h/", "port": 1 }),
+                "unknown field",
+            ),
         ] {
             let error = Targets::parse(&with(node)).expect_err(reason).to_string();
             assert!(error.contains(reason), "{error}");

@@ -168,7 +168,10 @@ impl Watch {
                     up: answer.up,
                     seconds: answer.seconds,
                     detail: answer.detail,
-                    since: self.streaks.get(&key((system, node))).and_then(Streak::since),
+                    since: self
+                        .streaks
+                        .get(&key((system, node)))
+                        .and_then(Streak::since),
                 })
                 .collect();
             SystemNow {

@@ -10,8 +10,8 @@ use crate::catalogue::{Role, System, Values, Which};
 use crate::error::{Error, Result};
 use crate::network::Place;
 use crate::ports::{self, Hosts, PortPlan};
-use crate::program::find_program;
 use crate::process::{Launch, NODE_DIR, User};
+use crate::program::find_program;
 
 /// What every process may inherit: where programs and homes are, language and time, and what Rust
 /// programs read for debugging. Everything else would make one machine unlike another.

@@ -15,14 +15,6 @@ use crate::process::{Launch, User};
 const OUTPUT_LINES: usize = 20;
 
 impl Node {
-    /// Renders the configuration of the node anew, as at its start.
-    ///
-    /// # Errors
-    /// A template cannot be read, or names a variable without a value.
-    pub fn render_files(&self) -> Result<()> {
-        self.write_files(&self.shared.launch(&self.plan)?)
-    }
-
     pub(super) async fn prepare(&self, launch: &Launch) -> Result<()> {
         if let Some(user) = launch.user {
             let dir = self.data_dir();
@@ -102,7 +94,8 @@ fn substituted(text: &str, value: impl Fn(&str) -> Option<String>) -> Result<Str
         rendered.push_str(before);
         let name = after[2..].split_once('}').map(|(name, _)| name);
         let is_name = |name: &&str| {
-            let letter = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+            let letter =
+                |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
             !name.is_empty() && name.bytes().all(letter)
         };
         match name.filter(is_name) {

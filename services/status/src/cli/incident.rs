@@ -36,7 +36,9 @@ impl Command {
                 store.note(id, &Note { at, author, text }).await?;
             }
             Self::List => {
-                let history = store.history(kit::clock::now(), settings.history_days).await?;
+                let history = store
+                    .history(kit::clock::now(), settings.history_days)
+                    .await?;
                 for incident in history.incidents {
                     let end = match incident.closed_at {
                         Some(at) => at.to_string(),
@@ -44,7 +46,11 @@ impl Command {
                     };
                     println!(
                         "{}\t{}/{}\t{}\t{end}\t{}",
-                        incident.id, incident.system, incident.node, incident.opened_at, incident.reason
+                        incident.id,
+                        incident.system,
+                        incident.node,
+                        incident.opened_at,
+                        incident.reason
                     );
                     for note in incident.notes {
                         println!("\t{} {}: {}", note.at, note.author, note.text);

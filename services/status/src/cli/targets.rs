@@ -38,7 +38,9 @@ impl Arguments {
         let mut targets = from_catalogue(&text, &places)
             .with_context(|| format!("cannot list what is in {}", path.display()))?;
         if !self.system.is_empty() {
-            targets.systems.retain(|one| self.system.contains(&one.name));
+            targets
+                .systems
+                .retain(|one| self.system.contains(&one.name));
         }
         let text = serde_json::to_string_pretty(&targets).expect("plain data") + "\n";
         match &self.out {

@@ -12,7 +12,7 @@ const NOTES_MAX: i64 = 20;
 
 const DAYS: &str = "
   SELECT system, day, sum(probes)::bigint, sum(up)::bigint FROM day
-  WHERE day > $1 - $2::integer GROUP BY system, day ORDER BY system, day";
+  WHERE day > $1::date - $2::integer GROUP BY system, day ORDER BY system, day";
 
 const INCIDENTS: &str = "
   SELECT id, system, node, opened_at, closed_at, reason FROM incident

@@ -134,11 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// The database is away or refuses.
-    pub async fn retain(
-        &self,
-        keep: Retention,
-        now: Timestamp,
-    ) -> Result<[u64; 3], StoreError> {
+    pub async fn retain(&self, keep: Retention, now: Timestamp) -> Result<[u64; 3], StoreError> {
         let (hours, days) = (f64::from(keep.sample_hours), f64::from(keep.history_days));
         self.with(async |client| {
             let samples = "DELETE FROM sample WHERE at < $1 - make_interval(secs => $2 * 3600)";

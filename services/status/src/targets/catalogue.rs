@@ -50,7 +50,9 @@ fn of_system(name: &str, system: &Value, places: &Places) -> Option<System> {
         let role = &system["roles"][role_name];
         for index in 1..=role["replicas"].as_u64()? {
             let fill = |pattern: &str, node: &str| {
-                let pattern = pattern.replace("{system}", name).replace("{role}", role_name);
+                let pattern = pattern
+                    .replace("{system}", name)
+                    .replace("{role}", role_name);
                 let pattern = pattern.replace("{index}", &index.to_string());
                 pattern.replace("{name}", node)
             };
@@ -131,7 +133,10 @@ mod tests {
     #[test]
     fn what_is_no_catalogue_is_said_so() {
         for text in ["[]", r#"{"systems":{"a":{}}}"#] {
-            assert!(from_catalogue(text, &Places::Development).is_err(), "{text}");
+            assert!(
+                from_catalogue(text, &Places::Development).is_err(),
+                "{text}"
+            );
         }
     }
 }
