@@ -102,9 +102,10 @@ async fn note(
     State(Api(api)): State<Api>,
     Path(id): Path<i64>,
     headers: HeaderMap,
-    problem::Json(new): problem::Json<NewNote>,
+    body: Result<problem::Json<NewNote>, Problem>,
 ) -> Result<Response, Problem> {
     allow(&headers, &api.operator_token)?;
+    let problem::Json(new) = body?;
     let store = api.store.as_ref().ok_or_else(|| {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE).with_detail("no database is configured")
     })?;

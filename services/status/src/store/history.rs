@@ -16,7 +16,7 @@ const DAYS: &str = "
 
 const INCIDENTS: &str = "
   SELECT id, system, node, opened_at, closed_at, reason FROM incident
-  WHERE closed_at IS NULL OR closed_at > $1 - make_interval(secs => $2 * 86400)
+  WHERE closed_at IS NULL OR closed_at > $1::timestamptz - make_interval(secs => $2::double precision * 86400)
   ORDER BY closed_at IS NOT NULL, opened_at DESC, id DESC LIMIT $3";
 
 const NOTES: &str = "

@@ -137,11 +137,11 @@ impl Store {
     pub async fn retain(&self, keep: Retention, now: Timestamp) -> Result<[u64; 3], StoreError> {
         let (hours, days) = (f64::from(keep.sample_hours), f64::from(keep.history_days));
         self.with(async |client| {
-            let samples = "DELETE FROM sample WHERE at < $1 - make_interval(secs => $2 * 3600)";
+            let samples = "DELETE FROM sample WHERE at < $1::timestamptz - make_interval(secs => $2::double precision * 3600)";
             let old_days = "DELETE FROM day
-              WHERE day < (($1 - make_interval(secs => $2 * 86400)) AT TIME ZONE 'UTC')::date";
+              WHERE day < (($1::timestamptz - make_interval(secs => $2::double precision * 86400)) AT TIME ZONE 'UTC')::date";
             let incidents =
-                "DELETE FROM incident WHERE closed_at < $1 - make_interval(secs => $2 * 86400)";
+                "DELETE FROM incident WHERE closed_at < $1::timestamptz - make_interval(secs => $2::double precision * 86400)";
             Ok([
                 client.execute(samples, &[&now, &hours]).await?,
                 client.execute(old_days, &[&now, &days]).await?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use devcluster::{Builder, Cluster, Node, Workspace};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// How long what has to happen is waited for; it bounds failures only.
@@ -95,6 +96,28 @@ pub async fn until_told<T>(what: &str, url: &str, said: impl Fn(&Value) -> Optio
     .await
 }
 
+/// Waits until the balancer asks a web server, which it does not for a while after that has failed.
+pub async fn until_asked(balancer: &str, server: &str) {
+    let (client, mut page) = (client(), 0);
+    until(&format!("{server} is asked"), async || {
+        page += 1;
+        let page = format!("{balancer}/?{server}.{page}");
+        let answer = client.get(page).send().await.ok()?;
+        (answer.headers().get("x-served-by")? == server).then_some(())
+    })
+    .await;
+}
+
+/// A port where somebody listens, and one where nobody does.
+pub async fn good_and_bad() -> (String, String) {
+    let bind = async || TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = |one: &TcpListener| one.local_addr().expect("bound").to_string();
+    let (good, free) = (bind().await, bind().await);
+    let addresses = (address(&good), address(&free));
+    tokio::spawn(async move { while good.accept().await.is_ok() {} });
+    addresses
+}
+
 /// People who ask for pages one after the other, each page of its own so that no cache can answer.
 pub struct Load {
     asked: Arc<AtomicUsize>,
@@ -110,7 +133,12 @@ impl Load {
         for person in 0..people {
             let (asked, over, url) = (asked.clone(), over.clone(), url.to_owned());
             all.spawn(async move {
-                let client = client();
+                // A connection each: one that is kept may be closed by a reload just as it is used
+                // again, which browsers notice and try once more.
+                let client = reqwest::Client::builder()
+                    .no_proxy()
+                    .pool_max_idle_per_host(0);
+                let client = client.timeout(PATIENCE).build().expect("a client");
                 let (mut servers, mut failures) = (BTreeMap::new(), Vec::new());
                 for page in 0.. {
                     if over.load(Ordering::Relaxed) {

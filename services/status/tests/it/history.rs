@@ -6,7 +6,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::harness::{client, folder, front_door, start_again, until_told};
+use crate::harness::{client, folder, front_door, good_and_bad, start_again, until_told};
 
 const TOKEN: &str = "a token of more than thirty-two characters";
 
@@ -23,12 +23,7 @@ pub fn targets(good: &str, bad: &str) -> String {
 #[tokio::test]
 async fn an_incident_is_opened_noted_and_closed_and_survives_the_loss_of_the_database() {
     let dir = folder();
-    let good = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (good_at, bad_at) = [&good, &free]
-        .map(|one| one.local_addr().expect("bound").to_string())
-        .into();
-    drop(free);
+    let (good_at, bad_at) = good_and_bad().await;
     let file = dir.path().join("targets.json");
     std::fs::write(&file, targets(&good_at, &bad_at)).expect("written");
     let cluster = front_door(dir.path(), &[("web", 2)])

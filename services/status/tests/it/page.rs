@@ -1,20 +1,13 @@
 //! The status page in a browser.
 
-use tokio::net::TcpListener;
-
 use crate::browser::Browser;
-use crate::harness::{folder, front_door, start_again};
+use crate::harness::{folder, front_door, good_and_bad, start_again};
 use crate::history::targets;
 
 #[tokio::test]
 async fn the_page_shows_health_and_history_and_says_when_either_cannot_be_had() {
     let dir = folder();
-    let good = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let free = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let (good_at, bad_at) = [&good, &free]
-        .map(|one| one.local_addr().expect("bound").to_string())
-        .into();
-    drop(free);
+    let (good_at, bad_at) = good_and_bad().await;
     let file = dir.path().join("targets.json");
     std::fs::write(&file, targets(&good_at, &bad_at)).expect("written");
     let cluster = front_door(dir.path(), &[])
