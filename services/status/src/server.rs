@@ -12,8 +12,8 @@ use tokio::net::TcpListener;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::api::{Api, Kept, available};
-use crate::settings::Settings;
-use crate::store::{self, Retention, Store};
+use crate::settings::{Settings, database};
+use crate::store::{Retention, Store};
 use crate::watch::{Prober, Watch};
 
 /// How often what is too old is deleted.
@@ -37,7 +37,7 @@ pub async fn run(
     let exposition = kit::metrics::install();
     let store = match &settings.database_url {
         Some(url) => {
-            let config = store::config(url, &settings.database_password);
+            let config = database(url, &settings.database_password);
             let config = config.map_err(|reason| anyhow::anyhow!("database_url: {reason}"))?;
             Some(Arc::new(Store::new(config)))
         }

@@ -1,5 +1,7 @@
 //! The settings; their comments are the reference, `status example-config` prints it.
 
+mod database;
+
 use std::path::PathBuf;
 
 use kit::serve::Limits;
@@ -7,6 +9,8 @@ use kit::settings::{Invalid, Names, Secret};
 use kit::telemetry::TelemetrySettings;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use database::{DATABASE_PATIENCE, database};
 
 /// A token that can be guessed is none.
 const TOKEN_CHARACTERS_MIN: usize = 32;
@@ -142,7 +146,7 @@ impl kit::settings::Settings for Settings {
             "at most 64 names",
         );
         if let Some(url) = &self.database_url
-            && let Err(reason) = crate::store::config(url, &self.database_password)
+            && let Err(reason) = database(url, &self.database_password)
         {
             problems.push(Invalid::new("database_url", reason));
         }

@@ -8,20 +8,15 @@ mod migrations;
 mod record;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime, Timeouts};
-use kit::settings::Secret;
 use tokio_postgres::NoTls;
-use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 
+use crate::settings::DATABASE_PATIENCE as PATIENCE;
 pub use incidents::{AUTHOR_CHARACTERS_MAX, NOTE_CHARACTERS_MAX};
 pub use migrations::{MIGRATIONS, Migration};
 pub use record::{Down, Retention, Round, Sample};
-
-/// How long the database has for any one thing.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Connections at a time.
 const CONNECTIONS_MAX: usize = 4;
@@ -56,36 +51,6 @@ impl From<tokio_postgres::Error> for StoreError {
             None => Self::Away(innermost(&error)),
         }
     }
-}
-
-/// Reads the address of the database.
-///
-/// # Errors
-/// What is wrong with it, without repeating it: it may hold a password.
-pub fn config(url: &str, password: &Secret) -> Result<tokio_postgres::Config, String> {
-    let mut config: tokio_postgres::Config = url
-        .parse()
-        .map_err(|_| "not of the form postgres://user@host:port/database".to_owned())?;
-    if config.get_hosts().is_empty() || config.get_dbname().is_none() {
-        return Err("it needs a host and the name of a database".to_owned());
-    }
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(
-            "sslmode=require is not spoken: keep the database in the service's own network"
-                .to_owned(),
-        );
-    }
-    if !password.is_empty() {
-        config.password(password.expose());
-    }
-    config
-        .application_name("status")
-        // What we no longer wait for ends there, too.
-        .options(format!("-c statement_timeout={}", PATIENCE.as_millis()))
-        .connect_timeout(PATIENCE)
-        .tcp_user_timeout(2 * PATIENCE)
-        .keepalives_idle(Duration::from_secs(10));
-    Ok(config)
 }
 
 /// The history. It connects when it is needed, and again after every loss.

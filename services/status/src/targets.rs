@@ -199,18 +199,18 @@ mod tests {
 
     use super::*;
 
-    fn with(node: serde_json::Value) -> String {
+    fn with(node: &serde_json::Value) -> String {
         json!({ "version": 1, "systems": [{ "name": "a", "nodes": [node] }] }).to_string()
     }
 
     #[test]
     fn a_file_says_whom_to_ask_and_how() {
-        let text = with(json!({ "name": "n1", "ask": "https://h:1/readyz" }));
+        let text = with(&json!({ "name": "n1", "ask": "https://h:1/readyz" }));
         let targets = Targets::parse(&text).expect("a good file");
         let (system, node) = targets.nodes().next().expect("a node");
         assert_eq!((system.name.as_str(), node.name.as_str()), ("a", "n1"));
         assert!(matches!(node.address(), Ok(Address::Http(_))));
-        let text = with(json!({ "name": "n1", "ask": "tcp://[::1]:5432" }));
+        let text = with(&json!({ "name": "n1", "ask": "tcp://[::1]:5432" }));
         let targets = Targets::parse(&text).expect("a good file");
         let (_, node) = targets.nodes().next().expect("a node");
         assert_eq!(node.address(), Ok(Address::Tcp("[::1]:5432".to_owned())));
@@ -236,7 +236,7 @@ mod tests {
                 "unknown field",
             ),
         ] {
-            let error = Targets::parse(&with(node)).expect_err(reason).to_string();
+            let error = Targets::parse(&with(&node)).expect_err(reason).to_string();
             assert!(error.contains(reason), "{error}");
         }
         let error = Targets::parse(r#"{"version":2,"systems":[]}"#).expect_err("another version");

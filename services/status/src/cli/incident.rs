@@ -4,8 +4,8 @@ use anyhow::Context as _;
 use kit::cli::SettingsArgs;
 
 use crate::report::Note;
-use crate::settings::Settings;
-use crate::store::{self, Store};
+use crate::settings::{Settings, database};
+use crate::store::Store;
 
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
@@ -28,7 +28,7 @@ impl Command {
         let settings: Settings = arguments.load().context("the settings cannot be used")?;
         let url = settings.database_url.as_ref();
         let url = url.context("DATABASE_URL says where the incidents are; it is not set")?;
-        let config = store::config(url, &settings.database_password);
+        let config = database(url, &settings.database_password);
         let store = Store::new(config.map_err(anyhow::Error::msg)?);
         match self {
             Self::Note { id, text, author } => {

@@ -49,7 +49,7 @@ pub fn database(cluster: &Cluster) -> tokio_postgres::Config {
     let address = node.address("postgres").expect("a port");
     let url = format!("postgres://cluster_user@{address}/clusterdb");
     let password = cluster.secret("database").expect("a secret").into();
-    status::store::config(&url, &password).expect("an address")
+    status::settings::database(&url, &password).expect("an address")
 }
 
 /// Starts a database again after it was killed: what is left of the old one may live a moment longer.
