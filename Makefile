@@ -37,8 +37,14 @@ setup: ## Install what building needs and this machine lacks
 devcluster: setup
 	@cargo build --workspace --bin devcluster
 
+# What `devcluster` cannot build.
+.PHONY: front-door
+front-door:
+	@infra/scripts/setup.sh nginx
+	@infra/scripts/setup.sh postgresql
+
 .PHONY: up
-up: devcluster ## Start every system, wait until healthy, load samples: [SYSTEM=provchain] [NODES=3]
+up: devcluster $(if $(filter-out web,$(or $(SYSTEM),web)),,front-door) ## Start every system, wait until healthy, load samples: [SYSTEM=provchain] [NODES=3]
 	@$(devcluster) up $(if $(NODES),--nodes $(NODES)) $(only_system)
 
 .PHONY: status
@@ -99,6 +105,8 @@ test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones
 	@infra/scripts/setup.sh chromium
 	@infra/scripts/setup.sh redis
 	@infra/scripts/setup.sh prometheus
+	@infra/scripts/setup.sh nginx
+	@infra/scripts/setup.sh postgresql
 	@$(step) "tests" cargo test --workspace --no-fail-fast -- --skip soak:: $(skip_containers)
 
 .PHONY: test-containers

@@ -8,6 +8,8 @@
 #   setup.sh redis       a Redis for the tests of the cache, and no service of it
 #   setup.sh prometheus  Prometheus and Alertmanager with their tools, unpacked into $TOOLS, and no
 #                        service of them
+#   setup.sh nginx       an nginx for the front door, and no service of it
+#   setup.sh postgresql  a PostgreSQL for its history, and no service of it
 #   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -138,6 +140,37 @@ install_prometheus() {
   mv "$folder/unpacked" "$tools/prometheus"
 }
 
+# Debian would start both as soon as they are installed; what is wanted are the programs. A policy that
+# forbids it is put there for that long, unless the machine has one of its own.
+apt_install_stopped() {
+  local policy=/usr/sbin/policy-rc.d ours=no status=0
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+    ours=yes
+  fi
+  apt_install "$@" || status=$?
+  [ "$ours" = no ] || as_root rm -f "$policy"
+  return "$status"
+}
+
+install_nginx() {
+  command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] && return
+  say "installing nginx: the load balancer and the web servers of the front door are nginx"
+  apt_install_stopped nginx-light
+}
+
+# The clusters that Debian makes of every version are not wanted either.
+install_postgresql() {
+  compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && return
+  command -v postgres >/dev/null && return
+  say "installing postgresql: the front door keeps its history in it"
+  apt_install_stopped postgresql-common
+  as_root sed -i 's/^#*create_main_cluster.*/create_main_cluster = false/' \
+    /etc/postgresql-common/createcluster.conf
+  apt_install_stopped postgresql
+}
+
 install_cargo_deny() {
   local tools=${TOOLS:-$PWD/target/tools}
   [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
@@ -158,6 +191,8 @@ case "${1:-}" in
   chromium) install_chromium ;;
   redis) install_redis ;;
   prometheus) install_prometheus ;;
+  nginx) install_nginx ;;
+  postgresql) install_postgresql ;;
   cargo-deny) install_cargo_deny ;;
   *) die "unknown tool: $1" ;;
 esac

@@ -13,11 +13,13 @@ if ! docker image inspect "$image" >/dev/null 2>&1; then
     say "installing mmdebstrap: it makes the image that stands in for others"
     apt_install mmdebstrap
   }
+  # shellcheck disable=SC2016 # apt fills it in
   mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Identifier: Packages' 'Codename: bookworm' | head -n 1)
   [ -n "$mirror" ] || die "apt knows no mirror of Debian bookworm"
   say "building $image of $packages (about a minute)"
   archive=$(mktemp --suffix .tar)
   trap 'rm -f "$archive"' EXIT
+  # shellcheck disable=SC2016 # mmdebstrap fills it in
   as_root mmdebstrap --quiet --variant=minbase --mode=root --include="$packages" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' \

@@ -75,6 +75,22 @@ pub struct Role {
     pub health: Health,
     /// Where its metrics are scraped; absent when it has none.
     pub metrics: Option<Endpoint>,
+    /// What asks it to end in good order.
+    #[serde(default)]
+    pub stop_signal: StopSignal,
+    /// Whether it is several processes, which then are killed and paused together.
+    #[serde(default)]
+    pub forks: bool,
+    /// Whether it refuses to run as root: started by root, it runs as `user`, or as nobody where
+    /// there is no such user.
+    #[serde(default)]
+    pub refuses_root: bool,
+    /// Configuration that is rendered before it is started.
+    #[serde(default)]
+    pub files: Vec<Rendered>,
+    /// What is done before it is started.
+    #[serde(default)]
+    pub prepare: Vec<Preparation>,
     /// The environment variables that it reads, by name.
     pub environment: BTreeMap<String, Variable>,
     /// What it may use where limits are enforced.
@@ -119,6 +135,47 @@ pub struct Peers {
     pub port: String,
     /// Which of their nodes are listed.
     pub which: Which,
+    /// How each is written, with `%` for its host:port, and a space between them; by default there
+    /// is nothing but host:port, and a comma between them.
+    pub written: Option<String>,
+}
+
+/// What asks a process to end in good order.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq)]
+pub enum StopSignal {
+    /// What everything else is asked with.
+    #[default]
+    #[serde(rename = "SIGTERM")]
+    Term,
+    /// PostgreSQL's fast shutdown.
+    #[serde(rename = "SIGINT")]
+    Int,
+    /// The graceful one of nginx.
+    #[serde(rename = "SIGQUIT")]
+    Quit,
+}
+
+/// A configuration file for a program that reads no environment.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rendered {
+    /// The template, relative to the repository. `${NAME}` in it stands for a variable of the
+    /// role's environment, as for `envsubst`.
+    pub template: PathBuf,
+    /// The file that is written.
+    pub to: Template,
+}
+
+/// What is done before a node is started, with the role's environment.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Preparation {
+    /// What it does, to be read after "cannot": `make the database`.
+    pub summary: String,
+    /// The program and its arguments.
+    pub command: Vec<Template>,
+    /// What it makes: when that is there, the command is left out.
+    pub creates: Option<Template>,
 }
 
 /// Which nodes a new node is told of.
@@ -153,6 +210,8 @@ pub struct Health {
     pub ready: Option<String>,
     /// The path that answers 200 as long as the process is worth keeping.
     pub live: Option<String>,
+    /// The program that asks, and its arguments, where neither a path nor a connection tells.
+    pub command: Option<Vec<Template>>,
 }
 
 /// An environment variable that a role reads.
@@ -201,6 +260,10 @@ pub struct Development {
     /// hexadecimal digits. Systems that name the same secret share it.
     #[serde(default)]
     pub secrets: BTreeMap<String, usize>,
+    /// Folders where programs are looked for beside the `PATH`; `*` stands for any part of a name,
+    /// and the last in order comes first.
+    #[serde(default)]
+    pub path: Vec<String>,
     /// Variables that nodes inherit from the shell that starts them.
     #[serde(default)]
     pub inherit: Vec<String>,

@@ -255,6 +255,32 @@ pub enum Error {
         reason: String,
     },
 
+    /// What has to be done before a node is started failed.
+    #[error("{node}: cannot {says}: `{program}` {how}\n{output}")]
+    Prepare {
+        /// The node.
+        node: String,
+        /// What the step is for.
+        says: String,
+        /// The program.
+        program: String,
+        /// How it ended.
+        how: String,
+        /// The tail of what it wrote, indented.
+        output: String,
+    },
+
+    /// A template of a configuration file names a variable that has no value.
+    #[error("{} needs ${{{variable}}}, which has no value for {node}", template.display())]
+    Template {
+        /// The template.
+        template: PathBuf,
+        /// The variable.
+        variable: String,
+        /// The node.
+        node: String,
+    },
+
     /// A step that loads the sample data failed.
     #[error("cannot {says}: `{command}` {how}\n{output}")]
     Sample {

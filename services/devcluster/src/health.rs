@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use crate::error::{Error, Result};
 
 /// How long one answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The JSON that `/health` answers; a system that answers something else gives the defaults.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]

@@ -9,6 +9,7 @@ mod network;
 mod node;
 mod ports;
 mod process;
+mod program;
 mod secret;
 mod workspace;
 

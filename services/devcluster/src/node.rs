@@ -1,6 +1,7 @@
 //! One node of a cluster: a real process with a folder of its own.
 
 mod health;
+mod prepare;
 
 use std::fs;
 use std::net::IpAddr;
@@ -8,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::catalogue::Role;
+use crate::catalogue::{Role, StopSignal};
 use crate::cluster::plan::{NodePlan, Plan};
 use crate::error::{Error, Result, at};
 use crate::health::Prober;
@@ -164,6 +165,7 @@ impl Node {
         let data_dir = self.data_dir();
         fs::create_dir_all(&data_dir).map_err(at("create", &data_dir))?;
         let launch = self.shared.launch(&self.plan)?;
+        self.prepare(&launch).await?;
         if !launch.program.is_file() {
             return Err(Error::NoBinary {
                 binary: self.catalogue().binary.clone(),
@@ -175,7 +177,7 @@ impl Node {
         Ok(())
     }
 
-    /// Asks it to stop (SIGTERM) and waits; after the catalogue's `stop_seconds` it is killed.
+    /// Asks it to stop (SIGTERM, unless the catalogue says otherwise) and waits; after the catalogue's `stop_seconds` it is killed.
     /// Returns whether it stopped by itself. A node that does not run has stopped.
     ///
     /// # Errors
@@ -194,9 +196,14 @@ impl Node {
         let Some(process) = self.running() else {
             return Ok(true);
         };
-        self.signal(&process, Signal::TERM)?;
+        let polite = match self.catalogue().stop_signal {
+            StopSignal::Term => Signal::TERM,
+            StopSignal::Int => Signal::INT,
+            StopSignal::Quit => Signal::QUIT,
+        };
+        self.signal(&process, polite)?;
         // A paused process would not see the first one.
-        self.signal(&process, Signal::CONT)?;
+        self.resume_process(&process)?;
         match tokio::time::timeout(deadline, process.ended()).await {
             Ok(_) => Ok(true),
             Err(_) => self.kill().await.map(|()| false),
@@ -211,9 +218,10 @@ impl Node {
         let Some(process) = self.running() else {
             return Ok(());
         };
-        self.signal(&process, Signal::KILL)?;
-        process.ended().await;
-        Ok(())
+        process
+            .kill()
+            .await
+            .map_err(|source| self.not_signalled(&process, source))
     }
 
     /// Stops it and starts it again.
@@ -243,7 +251,17 @@ impl Node {
     /// It does not run, or cannot be signalled.
     pub async fn resume(&self) -> Result<()> {
         let process = self.running().ok_or_else(|| self.not_running())?;
-        self.signal(&process, Signal::CONT)
+        self.resume_process(&process)
+    }
+
+    /// Sends it a signal that its program knows, such as the one that makes it read its
+    /// configuration again.
+    ///
+    /// # Errors
+    /// It does not run, or cannot be signalled.
+    pub fn send(&self, signal: Signal) -> Result<()> {
+        let process = self.running().ok_or_else(|| self.not_running())?;
+        self.signal(&process, signal)
     }
 
     /// Removes its data, as if its disk had been exchanged. Its name, addresses and peers stay.
@@ -264,7 +282,8 @@ impl Node {
             pid: identity.pid,
             source,
         })?;
-        *self.lock() = adopted.map(Arc::new);
+        let forks = self.catalogue().forks;
+        *self.lock() = adopted.map(|process| Arc::new(process.leading(forks)));
         Ok(())
     }
 
@@ -287,6 +306,12 @@ impl Node {
     fn signal(&self, process: &Process, signal: Signal) -> Result<()> {
         process
             .signal(signal)
+            .map_err(|source| self.not_signalled(process, source))
+    }
+
+    fn resume_process(&self, process: &Process) -> Result<()> {
+        process
+            .signal_all(Signal::CONT)
             .map_err(|source| self.not_signalled(process, source))
     }
 

@@ -6,6 +6,7 @@
 
 mod orphans;
 mod spawn;
+mod user;
 
 use std::fs;
 use std::io;
@@ -15,16 +16,23 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{
+    Pid, PidfdFlags, kill_process_group, pidfd_open, pidfd_send_signal, test_kill_process_group,
+};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use orphans::NODE_DIR;
 pub use orphans::orphans;
 pub use rustix::process::Signal;
 pub(crate) use spawn::{Launch, Lifetime, spawn};
+pub(crate) use user::User;
 
 /// How often a process that is waited for is looked at.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// How long processes of a killed group are waited for: they end at once, but somebody else reaps
+/// them.
+const GROUP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What proves that a pid is still the process that it was.
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -63,6 +71,8 @@ pub struct Process {
     /// Present when it is our child, which we have to reap.
     child: Option<Mutex<Child>>,
     killed_on_drop: bool,
+    /// Whether what no process can handle goes to all that it has forked, too.
+    leads_group: bool,
 }
 
 impl Process {
@@ -87,6 +97,7 @@ impl Process {
             fd,
             child: None,
             killed_on_drop: false,
+            leads_group: false,
         };
         Ok((same && process.is_running()).then_some(process))
     }
@@ -101,7 +112,14 @@ impl Process {
             fd,
             child: Some(Mutex::new(child)),
             killed_on_drop,
+            leads_group: false,
         })
+    }
+
+    /// The same process, as one that has forked others, in the group that it leads.
+    pub(crate) fn leading(mut self, leads_group: bool) -> Self {
+        self.leads_group = leads_group;
+        self
     }
 
     /// What proves that it is this process.
@@ -129,12 +147,51 @@ impl Process {
         }
     }
 
+    /// Sends a signal to the process, and to those that it has forked.
+    ///
+    /// # Errors
+    /// The process belongs to another user.
+    pub fn signal_all(&self, signal: Signal) -> io::Result<()> {
+        // The number is still its own while it runs.
+        let group = self.group().filter(|_| self.is_running());
+        match group.map(|group| kill_process_group(group, signal)) {
+            None => self.signal(signal),
+            Some(Ok(()) | Err(rustix::io::Errno::SRCH)) => Ok(()),
+            Some(Err(error)) => Err(error.into()),
+        }
+    }
+
+    /// Kills it, and waits until nothing is left of it.
+    ///
+    /// # Errors
+    /// The process belongs to another user.
+    pub async fn kill(&self) -> io::Result<()> {
+        self.signal_all(Signal::KILL)?;
+        self.ended().await;
+        let gone = async {
+            while self
+                .group()
+                .is_some_and(|group| test_kill_process_group(group).is_ok())
+            {
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        // Where nobody reaps orphans they are dead all the same.
+        let _ = tokio::time::timeout(GROUP_PATIENCE, gone).await;
+        Ok(())
+    }
+
+    fn group(&self) -> Option<Pid> {
+        let pid = i32::try_from(self.identity.pid).ok();
+        pid.filter(|_| self.leads_group).and_then(Pid::from_raw)
+    }
+
     /// Stops it from running at all until [`Signal::CONT`], and waits until it has stopped.
     ///
     /// # Errors
     /// The process belongs to another user.
     pub async fn pause(&self) -> io::Result<()> {
-        self.signal(Signal::STOP)?;
+        self.signal_all(Signal::STOP)?;
         while self.is_running() && !Stat::read(self.identity.pid)?.is_paused() {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
@@ -171,7 +228,7 @@ impl Drop for Process {
         if self.killed_on_drop {
             // Nothing can be done about a failure here, and the kernel repeats the attempt when
             // this process ends.
-            let _ = self.signal(Signal::KILL);
+            let _ = self.signal_all(Signal::KILL);
             self.reap();
         }
     }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::catalogue::{Catalogue, System};
 use crate::error::{Error, Result, at};
+use crate::program::find_program;
 
 /// A checkout of the repository.
 #[derive(Clone, Debug)]
@@ -84,11 +85,26 @@ impl Workspace {
             }
             let path = match &role.package {
                 Some(_) => self.build(&role.binary).await?,
-                None => on_path(&role.binary)?,
+                None => find_program(&role.binary, &system.development.path)?,
             };
             binaries.insert(role.binary.clone(), path);
         }
         Ok(binaries)
+    }
+
+    /// Finds the binaries of a system that are not built here, for a test that has its own.
+    ///
+    /// # Errors
+    /// One is nowhere to be found.
+    pub fn installed(&self, system: &System) -> Result<BTreeMap<String, PathBuf>> {
+        let roles = system.roles.values();
+        roles
+            .filter(|role| role.package.is_none())
+            .map(|role| {
+                let path = find_program(&role.binary, &system.development.path)?;
+                Ok((role.binary.clone(), path))
+            })
+            .collect()
     }
 
     async fn build(&self, binary: &str) -> Result<PathBuf> {
@@ -131,21 +147,6 @@ fn executable(messages: &str, binary: &str) -> Option<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|message| message["target"]["name"] == binary)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-}
-
-/// Finds a program as a shell would.
-fn on_path(binary: &str) -> Result<PathBuf> {
-    let dirs = env::var_os("PATH").unwrap_or_default();
-    env::split_paths(&dirs)
-        .map(|dir| dir.join(binary))
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            let reason = "it is not on the PATH".to_owned();
-            Error::NoBinary {
-                binary: binary.to_owned(),
-                reason,
-            }
-        })
 }
 
 #[cfg(test)]

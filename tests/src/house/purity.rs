@@ -11,18 +11,20 @@ use super::{House, Violation};
 /// The modules (first component under `src/`) that are not domain, from the inside out. Each may
 /// name itself, those before it, and the domain.
 pub const SHELLS: &[&str] = &[
-    "settings", "machine", "keys", "index", "api", "server", "cli", "main", "bin",
+    "settings", "machine", "keys", "index", "store", "watch", "api", "server", "cli", "main", "bin",
 ];
 
 /// Crates that a domain module does not name.
 const RUNTIMES: &[&str] = &[
     "axum",
     "consensus",
+    "deadpool_postgres",
     "hyper",
     "openraft",
     "reqwest",
     "rusqlite",
     "tokio",
+    "tokio_postgres",
     "tonic",
     "tower",
 ];

@@ -76,10 +76,23 @@ fn role_agrees(system: &System, role: &Role) -> Result<(), String> {
     }
     let known =
         |template: &Template| placeholders_are_known(template, system, role, &BTreeSet::new());
+    let prepared = role
+        .prepare
+        .iter()
+        .flat_map(|step| step.command.iter().chain(&step.creates));
     role.args
         .iter()
         .chain([&role.node_name])
+        .chain(role.health.command.iter().flatten())
+        .chain(role.files.iter().map(|file| &file.to))
+        .chain(prepared)
         .try_for_each(known)?;
+    let empty = |command: &Vec<Template>| command.is_empty();
+    if role.health.command.as_ref().is_some_and(empty)
+        || role.prepare.iter().any(|step| empty(&step.command))
+    {
+        return Err("a command is empty".to_owned());
+    }
     for (name, variable) in &role.environment {
         if let Some(value) = &variable.value {
             known(value).map_err(|problem| format!("{name}: {problem}"))?;
@@ -145,6 +158,10 @@ fn placeholders_are_known(
                 system.development.secrets.contains_key(secret)
             }
             Some(("captured" | "encoded", result)) => captured.contains(result),
+            Some(("nodes", of)) => of.split_once('.').is_some_and(|(role, port)| {
+                let role = system.roles.get(role);
+                role.is_some_and(|role| role.ports.contains_key(port))
+            }),
             Some((kind, port)) => OF_A_PORT.contains(&kind) && role.ports.contains_key(port),
         };
         if !known {

@@ -63,8 +63,13 @@ impl Cluster {
             .iter()
             .map(|node| &node.plan)
             .filter(|other| other.name != plan.name);
-        let peers = Plan::peers(self.plan.role(&plan.role)?, others);
-        self.add(NodePlan { peers, ..plan })?;
+        let peers = Plan::peers(self.plan.role(&plan.role)?, others.clone());
+        let all = Plan::addresses(others.chain([&plan]));
+        self.add(NodePlan {
+            peers,
+            others: all,
+            ..plan
+        })?;
         let last = self.nodes.len() - 1;
         let at = at.unwrap_or(last);
         self.nodes[at..].rotate_right(1);

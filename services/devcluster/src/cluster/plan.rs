@@ -10,7 +10,8 @@ use crate::catalogue::{Role, System, Values, Which};
 use crate::error::{Error, Result};
 use crate::network::Place;
 use crate::ports::{self, Hosts, PortPlan};
-use crate::process::{Launch, NODE_DIR};
+use crate::process::{Launch, NODE_DIR, User};
+use crate::program::find_program;
 
 /// What every process may inherit: where programs and homes are, language and time, and what Rust
 /// programs read for debugging. Everything else would make one machine unlike another.
@@ -61,6 +62,10 @@ pub(crate) struct NodePlan {
     pub(crate) ports: BTreeMap<String, u16>,
     /// Whom it was told of when it was made; like a real configuration, it does not change.
     pub(crate) peers: Vec<String>,
+    /// The addresses of all nodes that were there when it was made, by role and port: what
+    /// `{nodes.role.port}` stands for.
+    #[serde(default)]
+    pub(crate) others: BTreeMap<String, String>,
 }
 
 impl NodePlan {
@@ -126,7 +131,24 @@ impl Plan {
             advertised_host,
             ports,
             peers: Vec::new(),
+            others: BTreeMap::new(),
         })
+    }
+
+    /// The addresses of nodes, by role and port.
+    pub(crate) fn addresses<'a>(
+        nodes: impl IntoIterator<Item = &'a NodePlan>,
+    ) -> BTreeMap<String, String> {
+        let mut addresses: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for node in nodes {
+            for (port, number) in &node.ports {
+                let of_role = addresses.entry(format!("{}.{port}", node.role));
+                let address = format!("{}:{number}", node.advertised_host);
+                of_role.or_default().push(address);
+            }
+        }
+        let joined = |(name, all): (String, Vec<String>)| (name, all.join(","));
+        addresses.into_iter().map(joined).collect()
     }
 
     /// The addresses of those of `nodes` that a node of this role is told of.
@@ -168,8 +190,10 @@ impl Plan {
                 )
             })
             .collect();
+        let others = Self::addresses(&nodes);
         for (node, peers) in nodes.iter_mut().zip(told) {
             node.peers = peers;
+            node.others.clone_from(&others);
         }
         Ok(nodes)
     }
@@ -205,8 +229,16 @@ impl Plan {
         set("data_dir", self.data_dir(node).display().to_string());
         set("work_dir", self.dir.join("work").display().to_string());
         set("root", self.root.display().to_string());
-        if role.peers.is_some() {
-            set("peers", node.peers.join(","));
+        if let Some(peers) = &role.peers {
+            let written = |form: &String| {
+                let each = node.peers.iter().map(|peer| form.replace('%', peer));
+                each.collect::<Vec<_>>().join(" ")
+            };
+            let plain = || node.peers.join(",");
+            set("peers", peers.written.as_ref().map_or_else(plain, written));
+        }
+        for (name, addresses) in &node.others {
+            set(&format!("nodes.{name}"), addresses.clone());
         }
         if self.proxied {
             set("source", node.host.to_string());
@@ -256,7 +288,20 @@ impl Plan {
             environment,
             working_dir: self.node_dir(node),
             log: self.node_dir(node).join("log"),
+            user: role
+                .refuses_root
+                .then(|| User::instead_of_root(&role.user))
+                .flatten(),
+            forks: role.forks,
         })
+    }
+
+    /// A program by its name: a binary of the system, or one that is installed.
+    pub(crate) fn program(&self, name: &str) -> Result<PathBuf> {
+        match self.binaries.get(name) {
+            Some(path) => Ok(path.clone()),
+            None => find_program(name, &self.system.development.path),
+        }
     }
 
     /// What a process of this system gets from the shell.

@@ -1,10 +1,12 @@
 //! Asking a node how it is, and waiting for it.
 
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use super::Node;
+use crate::catalogue::Template;
 use crate::error::{Error, Result};
-use crate::health::Answer;
+use crate::health::{ANSWER_TIMEOUT, Answer, Health};
 use crate::log;
 
 /// How often a node is asked again while it is waited for.
@@ -90,7 +92,11 @@ impl Node {
     }
 
     async fn ask(&self, path: Option<&str>) -> Result<Answer> {
-        let port = &self.catalogue().health.port;
+        let health = &self.catalogue().health;
+        if let Some(command) = &health.command {
+            return self.ask_with(command).await;
+        }
+        let port = &health.port;
         match path {
             Some(path) => {
                 self.prober
@@ -99,6 +105,35 @@ impl Node {
             }
             None => self.prober.connect(&self.address(port)?).await,
         }
+    }
+
+    /// For roles that a program of theirs is asked about.
+    async fn ask_with(&self, command: &[Template]) -> Result<Answer> {
+        let values = self.shared.values(&self.plan);
+        let words = command
+            .iter()
+            .map(|word| self.shared.render(word, &values, "health"))
+            .collect::<Result<Vec<_>>>()?;
+        let failed = |reason: String| Error::Probe {
+            url: words.join(" "),
+            reason,
+        };
+        let mut program = tokio::process::Command::new(self.shared.program(&words[0])?);
+        program
+            .args(&words[1..])
+            .env_clear()
+            .envs(self.shared.inherited())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let output = match tokio::time::timeout(ANSWER_TIMEOUT, program.output()).await {
+            Ok(output) => output.map_err(|error| failed(error.to_string()))?,
+            Err(_) => return Err(failed("no answer within the time".to_owned())),
+        };
+        Ok(Answer {
+            well: output.status.success(),
+            health: Health::default(),
+            text: String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        })
     }
 
     /// How its last process ended, in words.

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 
-use super::Process;
+use super::{Process, User};
 use crate::error::{Error, Result, at};
 
 /// What is needed to start a process.
@@ -23,6 +23,10 @@ pub(crate) struct Launch {
     pub(crate) working_dir: PathBuf,
     /// Where the standard output and error are appended.
     pub(crate) log: PathBuf,
+    /// As whom, when not as who we are.
+    pub(crate) user: Option<User>,
+    /// Whether it is several processes.
+    pub(crate) forks: bool,
 }
 
 /// How long a process lives.
@@ -49,14 +53,22 @@ pub(crate) fn spawn(launch: &Launch, lifetime: Lifetime) -> Result<Process> {
     let log_too = log.try_clone().map_err(at("write", &launch.log))?;
     let mut command = match lifetime {
         Lifetime::Attached => {
+            // Nobody but itself ends what it has forked.
+            let signal = if launch.forks { "TERM" } else { "KILL" };
             let mut command = Command::new("setpriv");
-            command.args(["--pdeathsig", "KILL", "--"]).process_group(0);
+            command.args(["--pdeathsig", signal]).process_group(0);
             command
         }
         // Not in a group of its own before: setsid would have to fork.
-        Lifetime::Detached => Command::new("setsid"),
+        Lifetime::Detached => {
+            let mut command = Command::new("setsid");
+            command.arg("setpriv");
+            command
+        }
     };
     command
+        .args(launch.user.iter().flat_map(User::as_options))
+        .arg("--")
         .arg(&launch.program)
         .args(&launch.args)
         .env_clear()
@@ -70,7 +82,8 @@ pub(crate) fn spawn(launch: &Launch, lifetime: Lifetime) -> Result<Process> {
         source,
     };
     let child = from_a_lasting_thread(command).map_err(failed)?;
-    Process::of_child(child, lifetime == Lifetime::Attached).map_err(failed)
+    let process = Process::of_child(child, lifetime == Lifetime::Attached).map_err(failed)?;
+    Ok(process.leading(launch.forks))
 }
 
 type Request = (Command, SyncSender<io::Result<Child>>);

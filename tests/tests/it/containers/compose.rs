@@ -34,8 +34,7 @@ impl Project {
             ("TAG", &tag),
             // A container may be refused more.
             ("OPEN_FILES", "16384"),
-            // What there is no image of here is left out.
-            ("COMPOSE_PROFILES", ""),
+            ("LEDGER_NETWORK", &name),
         ];
         Self {
             name,

@@ -1,7 +1,5 @@
 //! The ways in which the ledger is run in containers: one node with everything around it, and three
 //! nodes on one machine. Up, healthy, broken, healed and removed.
-//!
-//! Grafana, Jaeger, Loki and Alloy have no image that could be had here: their profile is left out.
 
 use std::time::Duration;
 
@@ -136,7 +134,7 @@ async fn three_nodes_of_the_compose_file_lose_no_acknowledged_event_to_a_killed_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_node_with_everything_around_it_outlives_its_cache_and_is_restored_from_its_backup() {
+async fn one_node_behind_tls_outlives_its_cache_and_is_restored_from_its_backup() {
     if super::engine().await.is_none() {
         return;
     }
