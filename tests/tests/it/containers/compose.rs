@@ -36,12 +36,11 @@ impl Project {
             ("OPEN_FILES", "16384"),
             ("LEDGER_NETWORK", &name),
         ];
+        let environment = environment.map(|(name, value)| (name.into(), value.into()));
         Self {
-            name,
             file: root().join("infra").join(file),
-            environment: environment
-                .map(|(name, value)| (name.into(), value.into()))
-                .into(),
+            environment: environment.into(),
+            name,
             host: None,
         }
     }
