@@ -178,6 +178,17 @@ async fn outlives_a_machine(machines: &Machines, clients: &[Client], documents: 
         client.capture(document).await;
     }
     clients[0].tree(15).await;
+    eventually("all of them vote", async || {
+        let cluster = clients[0].get("/api/v1/cluster").await?;
+        let members = cluster["members"].as_array().cloned().unwrap_or_default();
+        let voters = members.iter().filter(|member| member["voter"] == true);
+        if voters.count() == clients.len() {
+            Ok(())
+        } else {
+            Err(cluster.to_string())
+        }
+    })
+    .await;
     let lost = leader(clients).await;
     machines.pause(lost, true);
     let other = &clients[(lost + 1) % 3];
@@ -248,10 +259,12 @@ async fn a_stack_of_three_machines_is_rolled_node_by_node_and_taken_back_where_i
         command
             .env("DOCKER_HOST", machines.engine(0))
             .env("JWT_SECRET", JWT_SECRET);
-        command
-            .env("TAG", "one")
-            .env("OPEN_FILES", "16384")
-            .output()
+        let watched = [
+            ("TAG", "one"),
+            ("OPEN_FILES", "16384"),
+            ("UPDATE_MONITOR", "3s"),
+        ];
+        command.envs(watched).output()
     };
     printed(on_manager(Command::new("bash").args(["-c", secret])));
     let stack = root().join("infra/provchain/stack.yml");
