@@ -69,8 +69,9 @@ step_status() {
   status=$(inside make status JSON=1)
   all=$(grep -o '"healthy":' <<<"$status" | wc -l)
   healthy=$(grep -o '"healthy": *true' <<<"$status" | wc -l)
-  [ "$all" -ge "$nodes" ] && [ "$healthy" -eq "$all" ] ||
+  if [ "$all" -lt "$nodes" ] || [ "$healthy" -ne "$all" ]; then
     die "$healthy of $all processes are healthy: $status"
+  fi
   say "$healthy of $all processes are healthy"
 }
 
