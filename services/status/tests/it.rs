@@ -1,5 +1,7 @@
 //! The front door as real processes, and the status service against a real PostgreSQL.
 
+#[path = "it/archive.rs"]
+mod archive;
 // The ledger's tests drive the same browser, and use more of it.
 #[allow(dead_code, reason = "shared with the ledger's tests")]
 #[path = "../../provchain/tests/it/pages_browser.rs"]

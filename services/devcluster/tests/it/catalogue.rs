@@ -145,6 +145,16 @@ fn contradictions_are_refused_with_their_place() {
             "{secret.x}",
         ),
         (
+            format!("{node}/environment/TOY_PORT/value"),
+            "{nodes.node.apu}".into(),
+            "{nodes.node.apu}",
+        ),
+        (
+            format!("{node}/prepare"),
+            serde_json::json!([{ "summary": "s", "command": [] }]),
+            "a command is empty",
+        ),
+        (
             format!("{development}/nodes_max"),
             2.into(),
             "exceed nodes_max",

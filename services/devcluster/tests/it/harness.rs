@@ -29,6 +29,7 @@ pub fn toy_catalogue() -> Catalogue {
 pub fn toy(dir: &TempDir) -> Builder {
     Cluster::builder(&toy_catalogue(), "toy")
         .dir(dir.path())
+        .root(concat!(env!("CARGO_MANIFEST_DIR"), "/tests"))
         .binary(toynode())
         .patience(Duration::from_secs(30))
 }

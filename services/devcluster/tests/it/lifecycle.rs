@@ -40,6 +40,40 @@ async fn a_cluster_comes_up_with_its_nodes_told_of_those_before_them() {
 }
 
 #[tokio::test]
+async fn a_node_is_prepared_once_and_configured_at_every_start() {
+    let dir = folder();
+    let cluster = toy(&dir).nodes(2).start().await.expect("started");
+    let [node, other] = cluster.nodes() else {
+        panic!("two nodes")
+    };
+    let config = node.data_dir().join("toy.conf");
+    std::fs::write(&config, "by hand").expect("written");
+    node.restart().await.expect("started again");
+    let [one, two] = [node, other].map(|node| node.advertised("api").expect("a port"));
+    let rendered = std::fs::read_to_string(&config).expect("readable");
+    assert_eq!(
+        rendered,
+        format!("name node1; ${{kept}}; nodes {one},{two};\n")
+    );
+    let first = std::fs::read_to_string(node.data_dir().join("first-start")).expect("made");
+    assert_eq!(first, "node1\n", "once");
+}
+
+#[tokio::test]
+async fn a_node_that_cannot_be_prepared_is_not_started_and_says_why() {
+    let dir = folder();
+    let refused = toy(&dir).env("TOY_PREPARED", "no").start().await;
+    let error = refused.expect_err("not started").to_string();
+    for words in [
+        "node1: cannot fail when told to",
+        "exit status: 3",
+        "it was told to fail",
+    ] {
+        assert!(error.contains(words), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn clusters_run_side_by_side() {
     let (one_dir, other_dir) = (folder(), folder());
     let one = toy(&one_dir).nodes(2).start().await.expect("started");

@@ -42,6 +42,8 @@ impl Repository {
             catalogue.to_string(),
         )
         .expect("written");
+        let template = include_str!("../../toy.conf.template");
+        fs::write(repository.path("toy.conf.template"), template).expect("written");
         repository
     }
 
