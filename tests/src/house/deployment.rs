@@ -85,8 +85,10 @@ impl Role {
         if value == "{data_dir}" {
             return Some(self.data_dir.clone());
         }
-        let port = value.strip_prefix("{port.")?.strip_suffix('}')?;
-        Some(self.ports.get(port)?.number.to_string())
+        let port = value
+            .strip_prefix("{port.")
+            .or(value.strip_prefix("{host}:{port."))?;
+        Some(self.ports.get(port.strip_suffix('}')?)?.number.to_string())
     }
 }
 
@@ -112,7 +114,11 @@ pub fn containers_follow_the_catalogue(house: &House) -> Vec<Violation> {
         let name = path.rsplit('/').next().unwrap_or(path);
         let composes = name.starts_with("docker-compose") || name == "stack.yml";
         if composes && name.ends_with(".yml") {
-            violations.extend(services(path, text, &ours, &mut hosts));
+            let folder = path
+                .strip_prefix("infra/")
+                .and_then(|path| path.split('/').next());
+            let system = folder.and_then(|folder| catalogue.systems.get(folder));
+            violations.extend(services(path, text, system, &ours, &mut hosts));
         }
     }
     violations.extend(addresses(house, &ours, &hosts));
@@ -129,7 +135,9 @@ fn addresses(house: &House, ours: &BTreeMap<&str, &Role>, hosts: &Hosts<'_>) -> 
     for (path, text) in house.tree.files() {
         let ending = path.rsplit('.').next().unwrap_or(path);
         let deploys = path.starts_with("infra/") || path.starts_with("monitoring/");
-        if !deploys || path == CATALOGUE || !ENDINGS.contains(&ending) {
+        // What the tests of rules make up are labels.
+        let made_up = path.starts_with("monitoring/prometheus/tests/");
+        if !deploys || made_up || path == CATALOGUE || !ENDINGS.contains(&ending) {
             continue;
         }
         for (at, line) in text.lines().enumerate() {
@@ -208,6 +216,7 @@ fn images(house: &House, ours: &BTreeMap<&str, &Role>) -> Vec<Violation> {
 fn services<'a>(
     path: &str,
     text: &str,
+    system: Option<&System>,
     ours: &BTreeMap<&'a str, &Role>,
     hosts: &mut Hosts<'a>,
 ) -> Vec<Violation> {
@@ -218,7 +227,17 @@ fn services<'a>(
     let mut violations = Vec::new();
     let mut running: BTreeMap<&str, usize> = BTreeMap::new();
     for (name, service) in members(&file["services"]) {
+        let line = line_of(text, name);
+        let mut found = |wrong: Vec<String>| {
+            let told = |wrong| format!("{name}: {wrong}, says {CATALOGUE}");
+            let told = wrong.into_iter().map(told);
+            violations.extend(told.map(|told| Violation::new(path, line, told)));
+        };
         let Some(binary) = image_of(service) else {
+            // Somebody else's program, under the name of its role.
+            let role = system.and_then(|system| system.roles.get(name));
+            role.into_iter()
+                .for_each(|role| found(ports(service, role)));
             continue;
         };
         let Some((binary, role)) = ours.get_key_value(binary) else {
@@ -227,13 +246,7 @@ fn services<'a>(
             continue;
         };
         hosts.entry(name.to_owned()).or_default().insert(binary);
-        let wrong = differences(service, role);
-        let line = line_of(text, name);
-        violations.extend(
-            wrong.into_iter().map(|wrong| {
-                Violation::new(path, line, format!("{name}: {wrong}, says {CATALOGUE}"))
-            }),
-        );
+        found(differences(service, role));
         if service["command"].is_null() {
             *running.entry(binary).or_default() += 1;
         }
@@ -256,21 +269,29 @@ fn image_of(service: &Value) -> Option<&str> {
     Some(name.split(':').next().unwrap_or(name))
 }
 
+/// Ports of a service that lead nowhere.
+fn ports(service: &Value, role: &Role) -> Vec<String> {
+    let leads = |port: &Value| {
+        let number = container_port(port);
+        number.is_some_and(|number| role.numbers().contains(&number))
+    };
+    let ports = elements(&service["ports"]).into_iter();
+    let astray = ports.filter(|port| !leads(port));
+    let told = |port| format!("port {port} leads to none of {}", role.listed());
+    astray.map(told).collect()
+}
+
 /// What a service says otherwise than the catalogue.
 fn differences(service: &Value, role: &Role) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for port in elements(&service["ports"]) {
-        let number = container_port(port);
-        if number.is_none_or(|number| !role.numbers().contains(&number)) {
-            wrong.push(format!("port {port} leads to none of {}", role.listed()));
-        }
-    }
+    let mut wrong = ports(service, role);
     for (variable, value) in members(&service["environment"]) {
         if !role.reads(variable) {
             wrong.push(format!("{} does not read {variable}", role.binary));
         }
         let value = said(value);
-        if let Some(fixed) = role.fixed(variable).filter(|fixed| *fixed != value) {
+        // Behind the address that a port is bound to stands the port.
+        let number = value.strip_prefix("0.0.0.0:").unwrap_or(&value);
+        if let Some(fixed) = role.fixed(variable).filter(|fixed| fixed != number) {
             wrong.push(format!("{variable} is {value} instead of {fixed}"));
         }
     }

@@ -3,13 +3,18 @@
 use super::super::Tree;
 use super::*;
 
-const CATALOGUE_TEXT: &str = r#"{ "systems": { "ledger": { "roles": { "node": {
+const CATALOGUE_TEXT: &str = r#"{ "systems": { "ledger": { "roles": { "proxy": {
+        "binary": "nginx", "args": [], "replicas": 1, "data_dir": "/", "environment": {},
+        "ports": { "http": { "number": 80 } },
+        "resources": { "cpus": 1.0, "memory_mib": 64, "open_files": 64, "stop_seconds": 5 }
+    }, "node": {
         "binary": "ledger", "package": "ledger", "args": ["serve"], "replicas": 3,
         "data_dir": "/var/lib/ledger",
         "ports": { "api": { "number": 8080 }, "metrics": { "number": 9090 } },
         "environment": {
             "LEDGER_PEERS": { "alias": "PEERS", "value": "{peers}" },
             "LEDGER_PORT": { "value": "{port.api}" },
+            "LEDGER_LISTEN": { "value": "{host}:{port.api}" },
             "LEDGER_SECRET": { "secret": true }
         },
         "resources": { "cpus": 1.0, "memory_mib": 1024, "open_files": 65536, "stop_seconds": 30 }
@@ -33,6 +38,7 @@ services:
     environment:
       PEERS: node:8080
       LEDGER_PORT: "8080"
+      LEDGER_LISTEN: 0.0.0.0:8080
       LEDGER_SECRET_FILE: /run/secrets/it
     ports: ["8081:8080", { target: 9090, published: 9091 }]
     volumes: ["data:/var/lib/ledger"]
@@ -80,6 +86,11 @@ fn each_difference_is_named_with_its_place() {
             r#"PORT: "8081""#,
             "LEDGER_PORT is 8081 instead of 8080",
         ),
+        (
+            "LISTEN: 0.0.0.0:8080",
+            "LISTEN: 0.0.0.0:8081",
+            "LEDGER_LISTEN is 0.0.0.0:8081 instead of 8080",
+        ),
         ("PEERS:", "FRIENDS:", "ledger does not read FRIENDS"),
         ("PEERS:", "PEERS_FILE:", "ledger does not read PEERS_FILE"),
         (
@@ -123,6 +134,11 @@ fn each_difference_is_named_with_its_place() {
         assert_eq!(changed.len(), 1, "{from} → {to}: {changed:?}");
         assert!(changed[0].contains(named), "{changed:?}");
     }
+    let proxy = found(DOCKERFILE, &COMPOSE.replace("80:80", "80:81"), "");
+    assert!(
+        proxy[0].contains("proxy: port \"80:81\" leads to none of http 80"),
+        "{proxy:?}"
+    );
     let unknown = COMPOSE.replace("trivet/ledger", "trivet/other");
     assert!(found(DOCKERFILE, &unknown, "")[0].contains("has no binary other"));
     let two =
