@@ -97,7 +97,7 @@ docs: check-docs ## Build the documentation of the crates and say where it lies
 
 .PHONY: docker
 docker:
-	@infra/scripts/docker.sh
+	@infra/scripts/docker.sh --with-compose
 
 .PHONY: test
 test: setup $(if $(skip_containers),,docker) ## Run every test but the long ones: [TEST_CONTAINERS=no] [PAGES_SCREENSHOTS=…] (a folder)

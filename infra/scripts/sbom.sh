@@ -13,14 +13,13 @@ TOOLS=$tools infra/scripts/setup.sh cargo-cyclonedx
 export SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct 2>/dev/null || echo 0)
 # It writes beside the manifest of each member of the workspace and knows no other place.
-written="*.trivet-sbom.json"
-clear_away() { find services tests -name "$written" -delete; }
-trap clear_away EXIT
+trap 'find services tests -name "*.trivet-sbom.json" -delete' EXIT
 manifest=$(cargo metadata --no-deps --format-version 1 --locked |
   sed 's/"manifest_path":/\n&/g' | sed -n "s|^\"manifest_path\":\"\([^\"]*/$name/Cargo.toml\)\".*|\1|p" | head -n 1)
 [ -n "$manifest" ] || die "no package of the workspace is called $name"
 "$tools/bin/cargo-cyclonedx" cyclonedx --quiet --manifest-path "$manifest" --format json \
   --spec-version 1.5 --override-filename "$name.trivet-sbom"
 mkdir -p "$folder"
-mv "$(dirname "$manifest")/$name.trivet-sbom.json" "$folder/$name.cdx.json"
+# Where this checkout lies is nobody's business.
+sed "s|$PWD|/src|g" "$(dirname "$manifest")/$name.trivet-sbom.json" >"$folder/$name.cdx.json"
 say "$folder/$name.cdx.json"

@@ -11,6 +11,7 @@
 #   setup.sh nginx       an nginx for the front door, and no service of it
 #   setup.sh postgresql  a PostgreSQL for its history, and no service of it
 #   setup.sh cargo-deny  what checks the dependencies, compiled into $TOOLS
+#   setup.sh cargo-cyclonedx  what lists the dependencies of a binary, compiled into $TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . infra/scripts/prelude.sh
@@ -25,6 +26,7 @@ declare -A rustup_sha256=(
 )
 
 cargo_deny_version=0.20.2
+cargo_cyclonedx_version=0.5.9
 
 install_packages() {
   local missing=()
@@ -171,13 +173,14 @@ install_postgresql() {
   apt_install_stopped postgresql
 }
 
-install_cargo_deny() {
-  local tools=${TOOLS:-$PWD/target/tools}
-  [ "$("$tools/bin/cargo-deny" --version 2>/dev/null)" = "cargo-deny $cargo_deny_version" ] && return
-  say "compiling cargo-deny $cargo_deny_version into $tools, once (about a minute on two cores)"
+# Compiles a tool of cargo into $TOOLS, once, at the version that is pinned.
+install_cargo_tool() {
+  local name=$1 version=$2 tools=${TOOLS:-$PWD/target/tools}
+  # Where cargo writes down what it has installed.
+  grep -qs "^\"$name $version " "$tools/.crates.toml" && return
+  say "compiling $name $version into $tools, once (about a minute on two cores)"
   # A folder of its own, so that an interrupted build goes on and a finished one leaves nothing.
-  CARGO_TARGET_DIR="$tools/build" cargo install --locked --debug --root "$tools" \
-    "cargo-deny@$cargo_deny_version" >&2
+  CARGO_TARGET_DIR="$tools/build" cargo install --locked --debug --root "$tools" "$name@$version" >&2
   rm -rf "$tools/build"
 }
 
@@ -193,6 +196,7 @@ case "${1:-}" in
   prometheus) install_prometheus ;;
   nginx) install_nginx ;;
   postgresql) install_postgresql ;;
-  cargo-deny) install_cargo_deny ;;
+  cargo-deny) install_cargo_tool cargo-deny "$cargo_deny_version" ;;
+  cargo-cyclonedx) install_cargo_tool cargo-cyclonedx "$cargo_cyclonedx_version" ;;
   *) die "unknown tool: $1" ;;
 esac
