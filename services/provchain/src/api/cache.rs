@@ -209,6 +209,8 @@ pub(super) async fn answer(
         *response.headers_mut() = found.headers;
         return response;
     }
+    // A store that was lost lacks keys of entries that the index knows already.
+    let lacked = api.keeper.store().lacked();
     let whole = api.is_whole().await;
     let response = next.run(request).await;
     let length = response.body().size_hint().exact();
@@ -223,7 +225,8 @@ pub(super) async fn answer(
     };
     // What was asked of a ledger that grew meanwhile may be an answer of the larger one.
     let here = Consistency::Local { age_max: None };
-    if api.moment(here).await.is_ok_and(|now| now == moment) && api.is_whole().await {
+    let complete = api.keeper.store().lacked() == lacked && api.is_whole().await;
+    if complete && api.moment(here).await.is_ok_and(|now| now == moment) {
         let headers = parts.headers.clone();
         let body = body.clone();
         cache.keep(&name, Answer { headers, body }, epoch);

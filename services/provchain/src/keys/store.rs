@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
@@ -48,6 +49,8 @@ struct Inner {
     reader: Mutex<KeyFile>,
     /// Grows whenever keys were added.
     added: watch::Sender<u64>,
+    /// How often something could not be opened for want of a key.
+    lacked: AtomicU64,
 }
 
 struct Writer {
@@ -108,6 +111,7 @@ impl SubjectStore {
             }),
             reader: Mutex::new(reader),
             added: watch::Sender::new(0),
+            lacked: AtomicU64::new(0),
         })))
     }
 
@@ -244,6 +248,13 @@ impl SubjectStore {
         Ok(found)
     }
 
+    /// How often something could not be opened for want of a key: if it has not grown meanwhile,
+    /// nothing was left out.
+    #[must_use]
+    pub fn lacked(&self) -> u64 {
+        self.0.lacked.load(Ordering::SeqCst)
+    }
+
     /// Those of these keys that are not here, and are not destroyed.
     ///
     /// # Errors
@@ -323,7 +334,11 @@ impl SubjectStore {
 
 impl Keyring for SubjectStore {
     fn keys_of(&self, wrapped: &WrappedKey) -> Option<Vec<SubjectKey>> {
-        self.reader().keys_of(wrapped)
+        let keys = self.reader().keys_of(wrapped);
+        if keys.is_none() {
+            self.0.lacked.fetch_add(1, Ordering::SeqCst);
+        }
+        keys
     }
 }
 
